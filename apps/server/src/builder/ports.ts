@@ -1,0 +1,46 @@
+import type { JobStage } from '@starling/shared/words.ts';
+
+// What a worker needs of the queue. `main.ts` fills it with the statements of `jobs/`.
+
+/** One attempt at one job. Only its holder can write to the job, and only until the attempt is taken away. */
+export interface Attempt {
+  jobId: number;
+  attempt: number;
+  worker: string;
+  project: string;
+  commitSha: string;
+  repositoryUrl: string;
+  binaryName: string;
+  /** When this attempt must be over, in milliseconds since the epoch. */
+  deadlineAt: number;
+}
+
+export interface FinishedBuild {
+  buildId: string;
+  commitAuthor: string;
+  commitSubject: string;
+  committedAt: Date;
+  manifestDigest: string;
+  manifestBytes: number;
+  packDigest: string;
+  packBytes: number;
+  infoHash: string;
+  fileCount: number;
+}
+
+export interface JobQueue {
+  /** The oldest QUEUED job, now RUNNING for `worker`; undefined when there is none. */
+  take(worker: string): Promise<Attempt | undefined>;
+  /** False when the attempt is no longer ours (requeued, cancelled, over its deadline): stop working on it. */
+  heartbeat(attempt: Attempt): Promise<boolean>;
+  /** The stage the attempt is in now. */
+  enterStage(attempt: Attempt, stage: JobStage): Promise<void>;
+  /** The id that the build of this attempt will have; the same however often it is asked. */
+  reserveBuildId(attempt: Attempt): Promise<string>;
+  /** Adds to the job's log; `sequence` counts from 0 within the attempt. Writing a piece twice is harmless. */
+  appendLog(attempt: Attempt, sequence: number, text: string): Promise<void>;
+  /** Job, build and replicas in one transaction. False when the attempt is no longer ours: nothing was written. */
+  complete(attempt: Attempt, build: FinishedBuild): Promise<boolean>;
+  /** Ends the job FAILED, or, when `retry` and attempts are left, puts it back. False when it is no longer ours. */
+  fail(attempt: Attempt, reason: string, retry: boolean): Promise<boolean>;
+}

@@ -1,0 +1,49 @@
+import { sql } from 'drizzle-orm';
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import type { VersionKey } from '../../packages/shared/src/version-key.ts';
+import type { DeploymentKind, DeploymentStatus } from '../../packages/shared/src/words.ts';
+import { builds } from './builds.ts';
+import { moment } from './columns.ts';
+import { projects } from './projects.ts';
+
+export const deployments = pgTable(
+  'deployments',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    project: text()
+      .notNull()
+      .references(() => projects.name),
+    buildId: text('build_id')
+      .notNull()
+      .references(() => builds.id),
+    kind: text().$type<DeploymentKind>().notNull(),
+    /** What was to run before: where a failed deployment goes back to. */
+    previousBuildId: text('previous_build_id').references(() => builds.id),
+    requestedBy: text('requested_by').notNull(),
+    reason: text().notNull(),
+    status: text().$type<DeploymentStatus>().notNull().default('RUNNING'),
+    /** Why it ended as it did, in a sentence. */
+    outcome: text(),
+    /** Seeds who is in which wave; random, so that no machine is always first. */
+    salt: text().notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    finishedAt: moment('finished_at'),
+  },
+  (table) => [
+    uniqueIndex('deployments_one_running').on(table.project).where(sql`${table.status} = 'RUNNING'`),
+    index('deployments_by_project').on(table.project, table.id.desc()),
+  ],
+);
+
+/** The version keys, where PostgreSQL holds them (etcd can instead). */
+export const versionKeys = pgTable(
+  'version_keys',
+  {
+    project: text().notNull(),
+    region: text().notNull(),
+    sequence: integer().notNull(),
+    document: jsonb().$type<VersionKey>().notNull(),
+    writtenAt: moment('written_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.region] }), index('version_keys_by_region').on(table.region)],
+);

@@ -1,0 +1,70 @@
+import { sql } from 'drizzle-orm';
+import { bigint, index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import type { JobStage, JobStatus } from '../../packages/shared/src/words.ts';
+import { moment } from './columns.ts';
+import { projects } from './projects.ts';
+
+export const jobs = pgTable(
+  'jobs',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    project: text()
+      .notNull()
+      .references(() => projects.name),
+    commitSha: text('commit_sha').notNull(),
+    /** The branch, tag or SHA as the person wrote it. */
+    requestedRef: text('requested_ref').notNull(),
+    requestedBy: text('requested_by').notNull(),
+    repositoryUrl: text('repository_url').notNull(),
+    binaryName: text('binary_name').notNull(),
+    status: text().$type<JobStatus>().notNull().default('QUEUED'),
+    stage: text().$type<JobStage>(),
+    attempts: integer().notNull().default(0),
+    maxAttempts: integer('max_attempts').notNull(),
+    /** How long one attempt may take before the monitor ends it, whatever its worker says. */
+    deadlineMs: integer('deadline_ms').notNull(),
+    /** The worker of the running attempt. Every later write names it and the attempt, or does nothing. */
+    worker: text(),
+    failureReason: text('failure_reason'),
+    buildId: text('build_id'),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    startedAt: moment('started_at'),
+    lastHeartbeatAt: moment('last_heartbeat_at'),
+    finishedAt: moment('finished_at'),
+  },
+  (table) => [
+    index('jobs_queue').on(table.id).where(sql`${table.status} = 'QUEUED'`),
+    index('jobs_running').on(table.lastHeartbeatAt).where(sql`${table.status} = 'RUNNING'`),
+    index('jobs_by_project').on(table.project, table.id.desc()),
+  ],
+);
+
+/** A job's log in the order it was written; an attempt's pieces follow those of the attempt before. */
+export const jobLogPieces = pgTable(
+  'job_log_pieces',
+  {
+    jobId: bigint('job_id', { mode: 'number' })
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    attempt: integer().notNull(),
+    sequence: integer().notNull(),
+    text: text().notNull(),
+    at: moment('at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.attempt, table.sequence] })],
+);
+
+/** When each stage of a job's last attempt began and ended. */
+export const jobStageTimes = pgTable(
+  'job_stage_times',
+  {
+    jobId: bigint('job_id', { mode: 'number' })
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    attempt: integer().notNull(),
+    stage: text().$type<JobStage>().notNull(),
+    startedAt: moment('started_at').notNull(),
+    finishedAt: moment('finished_at'),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.attempt, table.stage] })],
+);

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+
+// The words of the field, once: tables, API, console and CLI all take them from here.
+
+export const jobStatuses = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
+export type JobStatus = (typeof jobStatuses)[number];
+export const isTerminalJobStatus = (status: JobStatus): boolean => status !== 'QUEUED' && status !== 'RUNNING';
+
+/** What a worker is doing with a RUNNING job, in this order. */
+export const jobStages = ['CHECKOUT', 'RECIPE', 'PACK', 'UPLOAD'] as const;
+export type JobStage = (typeof jobStages)[number];
+
+export const replicaStatuses = ['PENDING', 'COPYING', 'REPLICATED', 'FAILED'] as const;
+export type ReplicaStatus = (typeof replicaStatuses)[number];
+
+export const deploymentKinds = ['DEPLOY', 'ROLLBACK', 'ROLL_FORWARD'] as const;
+export type DeploymentKind = (typeof deploymentKinds)[number];
+
+/** SUPERSEDED: a newer deployment of the project took its place before it ended. */
+export const deploymentStatuses = ['RUNNING', 'SUCCEEDED', 'FAILED', 'ABORTED', 'SUPERSEDED'] as const;
+export type DeploymentStatus = (typeof deploymentStatuses)[number];
+
+/** The states of the agent for one project, in the order an update goes through them. */
+export const machineSteps = [
+  'IDLE',
+  'FETCHING',
+  'VERIFYING',
+  'STAGED',
+  'STOPPING',
+  'SWAPPING',
+  'STARTING',
+  'PROBING',
+  'COMMITTED',
+  'REVERTING',
+  'FAILED',
+] as const;
+export type MachineStep = (typeof machineSteps)[number];
+
+export const roles = ['admin', 'viewer', 'hub'] as const;
+export type Role = (typeof roles)[number];
+
+const name = (what: string) =>
+  z
+    .string()
+    .regex(
+      /^[a-z][a-z0-9-]{0,62}$/,
+      `a ${what} name is 1 to 63 lower-case letters, digits and hyphens, and begins with a letter`,
+    );
+
+export const projectName = name('project');
+export const regionName = name('region');
+/** Also the fleet's name for a host: letters, digits, dot, hyphen, underscore; at most 128. */
+export const machineId = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+    'a machine id is 1 to 128 letters, digits, dots, hyphens and underscores',
+  );
+export const commitSha = z
+  .string()
+  .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'a commit SHA is 40 (or 64) lower-case hexadecimal digits');
+export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 digest is 64 lower-case hexadecimal digits');
+export const infoHashHex = z
+  .string()
+  .regex(/^[0-9a-f]{40}$/, 'a torrent info hash is 40 lower-case hexadecimal digits');
+/** `<project>@<first 12 of the SHA>`, then `.2`, `.3` … when the same commit was built again. */
+export const buildId = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}@[0-9a-f]{12}(\.\d{1,6})?$/, 'a build id looks like "hello@1a2b3c4d5e6f"');
+
+/** The id of the `ordinal`-th build (from 1) of a commit. */
+export function formatBuildId(project: string, sha: string, ordinal: number): string {
+  return `${project}@${sha.slice(0, 12)}${ordinal > 1 ? `.${ordinal}` : ''}`;
+}
