@@ -1,0 +1,155 @@
+import { StarlingError } from '@starling/shared/errors.ts';
+import { buildId, projectName } from '@starling/shared/words.ts';
+import { and, asc, desc, eq, inArray, like, or } from 'drizzle-orm';
+import { z } from 'zod';
+import { builds, deployments, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
+import type { Queryable } from '../db/connect.ts';
+import { router, viewerProcedure } from './trpc.ts';
+
+export type Build = typeof builds.$inferSelect;
+export type Replica = typeof replicas.$inferSelect;
+
+/** Why a build cannot be deployed now, in a sentence; null when it can. */
+export function whyNotDeployable(ofBuild: readonly Replica[], regionNames: readonly string[]): string | null {
+  const there = new Set(ofBuild.filter((replica) => replica.status === 'REPLICATED').map((replica) => replica.region));
+  const missing = regionNames.filter((region) => !there.has(region));
+  if (missing.length === 0) return null;
+  const details = missing.map((region) => {
+    const replica = ofBuild.find((candidate) => candidate.region === region);
+    if (!replica) return `${region} has no replica`;
+    if (replica.status === 'FAILED') return `${region} FAILED: ${replica.failureReason ?? 'unknown reason'}`;
+    const percent = replica.bytesTotal > 0 ? Math.floor((replica.bytesDone / replica.bytesTotal) * 100) : 0;
+    return `${region} ${replica.status} ${percent} %`;
+  });
+  return `${there.size} of ${regionNames.length} regions have it; ${details.join(', ')}`;
+}
+
+export async function regionNames(database: Queryable): Promise<string[]> {
+  const rows = await database.select({ name: regions.name }).from(regions).orderBy(asc(regions.position));
+  return rows.map((row) => row.name);
+}
+
+/**
+ * The build a person means: its id, or the first digits of its commit (the newest build of that commit). NOT_FOUND when
+ * there is none, CONFLICT when several commits begin so.
+ */
+export async function findBuild(database: Queryable, project: string, name: string): Promise<Build> {
+  const isSha = /^[0-9a-f]{4,64}$/.test(name);
+  const found = await database
+    .select()
+    .from(builds)
+    .where(
+      and(eq(builds.project, project), or(eq(builds.id, name), isSha ? like(builds.commitSha, `${name}%`) : undefined)),
+    )
+    .orderBy(desc(builds.createdAt))
+    .limit(20);
+  if (new Set(found.map((build) => build.commitSha)).size > 1) {
+    throw new StarlingError('CONFLICT', `Builds of several commits begin with ${name}.`, {
+      field: 'build',
+      fix: 'Give more digits of the SHA.',
+    });
+  }
+  const build = found[0];
+  if (build) return build;
+  throw new StarlingError('NOT_FOUND', `${project} has no build "${name}".`, {
+    field: 'build',
+    fix: `List what there is with: starling builds ${project}`,
+  });
+}
+
+/** Builds with their replicas, whether they can be deployed, and whether they ever ran well. */
+async function describeBuilds(database: Queryable, rows: Build[]) {
+  const ids = rows.map((build) => build.id);
+  if (ids.length === 0) return [];
+  const everywhere = await regionNames(database);
+  const ofAll = await database.select().from(replicas).where(inArray(replicas.buildId, ids));
+  const successes = await database
+    .select({ buildId: deployments.buildId })
+    .from(deployments)
+    .where(and(inArray(deployments.buildId, ids), eq(deployments.status, 'SUCCEEDED')));
+  const proven = new Set(successes.map((row) => row.buildId));
+  return rows.map((build) => {
+    const ofBuild = ofAll.filter((replica) => replica.buildId === build.id);
+    ofBuild.sort((a, b) => everywhere.indexOf(a.region) - everywhere.indexOf(b.region));
+    const notDeployableBecause = whyNotDeployable(ofBuild, everywhere);
+    return {
+      ...build,
+      replicas: ofBuild,
+      deployable: notDeployableBecause === null,
+      notDeployableBecause,
+      /** A deployment of it has SUCCEEDED. */
+      proven: proven.has(build.id),
+    };
+  });
+}
+
+export const buildsRouter = router({
+  list: viewerProcedure
+    .input(z.object({ project: projectName.optional(), limit: z.number().int().min(1).max(200).default(50) }))
+    .query(async ({ ctx, input }) => {
+      const rows = await ctx.database
+        .select()
+        .from(builds)
+        .where(input.project ? eq(builds.project, input.project) : undefined)
+        .orderBy(desc(builds.createdAt))
+        .limit(input.limit);
+      return describeBuilds(ctx.database, rows);
+    }),
+
+  get: viewerProcedure.input(z.object({ id: buildId })).query(async ({ ctx, input }) => {
+    const build = await findBuild(ctx.database, input.id.split('@')[0]!, input.id);
+    const [described] = await describeBuilds(ctx.database, [build]);
+    const [job] = await ctx.database.select().from(jobs).where(eq(jobs.id, build.jobId));
+    const history = await ctx.database
+      .select()
+      .from(deployments)
+      .where(eq(deployments.buildId, build.id))
+      .orderBy(desc(deployments.id))
+      .limit(20);
+    return { ...described!, job: job!, deployments: history };
+  }),
+
+  /** The version picker: every recent build of a project, what runs now and what was last good. */
+  versions: viewerProcedure.input(z.object({ project: projectName })).query(async ({ ctx, input }) => {
+    const rows = await ctx.database
+      .select()
+      .from(builds)
+      .where(eq(builds.project, input.project))
+      .orderBy(desc(builds.createdAt))
+      .limit(50);
+    const { current, lastGood } = await currentAndLastGood(ctx.database, input.project);
+    const described = await describeBuilds(ctx.database, rows);
+    return described.map((build) => ({ ...build, current: build.id === current, lastGood: build.id === lastGood }));
+  }),
+});
+
+/**
+ * What a project runs now (the build of its newest deployment that is under way or held), and where a rollback goes by
+ * default: what ran well before a deployment that is under way or failed, else the newest proven build that is older
+ * than the current one, so that rolling back twice goes further back, not forward again.
+ */
+export async function currentAndLastGood(database: Queryable, project: string) {
+  const recent = await database
+    .select({
+      buildId: deployments.buildId,
+      status: deployments.status,
+      kind: deployments.kind,
+      builtAt: builds.createdAt,
+    })
+    .from(deployments)
+    .innerJoin(builds, eq(builds.id, deployments.buildId))
+    .where(eq(deployments.project, project))
+    .orderBy(desc(deployments.id))
+    .limit(200);
+  const newest = recent[0];
+  if (!newest) return { current: null, lastGood: null };
+  const isRollback = newest.kind === 'ROLLBACK' && newest.status !== 'ABORTED';
+  const current = recent.find(
+    (row) => (row === newest && isRollback) || row.status === 'RUNNING' || row.status === 'SUCCEEDED',
+  );
+  const held = isRollback || newest.status === 'SUCCEEDED';
+  const good = recent.find(
+    (row) => row.status === 'SUCCEEDED' && row.buildId !== newest.buildId && (!held || row.builtAt < newest.builtAt),
+  );
+  return { current: current?.buildId ?? null, lastGood: good?.buildId ?? null };
+}

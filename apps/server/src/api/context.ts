@@ -1,0 +1,29 @@
+import type { Clock } from '@starling/shared/clock.ts';
+import type { Role } from '@starling/shared/words.ts';
+import type { Database } from '../db/connect.ts';
+import type { Logger } from '../lib/log.ts';
+import type { ChangeFeed } from './change-feed.ts';
+
+export interface Caller {
+  name: string;
+  role: Role;
+}
+
+/** What every procedure can reach. `main.ts` makes one; each request adds its caller and id. */
+export interface ApiDependencies {
+  database: Database;
+  changes: ChangeFeed;
+  clock: Clock;
+  log: Logger;
+  /** Settles a ref to its commit SHA, or says why it cannot. */
+  resolveRef(repositoryUrl: string, ref: string): Promise<string>;
+  /** Asks the loops to look at once; they would find the work by themselves a little later. */
+  nudge(loop: 'synchronizer' | 'rollouts'): void;
+  limits: { maxAttempts: number; buildDeadlineMs: number };
+  version: string;
+}
+
+export interface Context extends ApiDependencies {
+  caller: Caller | undefined;
+  requestId: string;
+}

@@ -1,0 +1,148 @@
+import { StarlingError } from '@starling/shared/errors.ts';
+import { isTerminalJobStatus, jobStatuses, projectName } from '@starling/shared/words.ts';
+import { and, asc, desc, eq, gt, lt, or, type SQL } from 'drizzle-orm';
+import { z } from 'zod';
+import { jobLogPieces, jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
+import type { Database } from '../db/connect.ts';
+import { createJob } from '../jobs/create.ts';
+import { findProject } from './projects.ts';
+import { adminProcedure, router, viewerProcedure } from './trpc.ts';
+
+const jobId = z.number().int().positive();
+
+async function findJob(database: Database, id: number) {
+  const [job] = await database.select().from(jobs).where(eq(jobs.id, id));
+  if (!job)
+    throw new StarlingError('NOT_FOUND', `There is no job ${id}.`, {
+      field: 'id',
+      fix: 'List them with: starling builds',
+    });
+  return job;
+}
+
+/** Where a reader of a log is: after this piece. */
+const logPosition = z.object({ attempt: z.number().int().nonnegative(), sequence: z.number().int().min(-1) });
+const logStart = { attempt: 0, sequence: -1 };
+const mostPiecesAtOnce = 200;
+
+async function readLog(database: Database, id: number, after: z.infer<typeof logPosition>) {
+  return database
+    .select({ attempt: jobLogPieces.attempt, sequence: jobLogPieces.sequence, text: jobLogPieces.text })
+    .from(jobLogPieces)
+    .where(
+      and(
+        eq(jobLogPieces.jobId, id),
+        or(
+          gt(jobLogPieces.attempt, after.attempt),
+          and(eq(jobLogPieces.attempt, after.attempt), gt(jobLogPieces.sequence, after.sequence)),
+        ),
+      ),
+    )
+    .orderBy(asc(jobLogPieces.attempt), asc(jobLogPieces.sequence))
+    .limit(mostPiecesAtOnce);
+}
+
+export const jobsRouter = router({
+  /** Queues a build of a commit. A ref is settled to its SHA now, so that a later push changes nothing. */
+  create: adminProcedure
+    .input(
+      z.object({
+        project: projectName,
+        /** A branch, tag or SHA; the project's default ref when left out. */
+        ref: z.string().trim().min(1).max(255).optional(),
+        /** Build it again although it is built or on its way. */
+        force: z.boolean().default(false),
+      }),
+    )
+    .mutation(async ({ ctx, input }) => {
+      const project = await findProject(ctx.database, input.project);
+      const requestedRef = input.ref ?? project.defaultRef;
+      const commitSha = await ctx.resolveRef(project.repositoryUrl, requestedRef);
+      const { id, created } = await createJob(
+        ctx.database,
+        {
+          project: project.name,
+          commitSha,
+          requestedRef,
+          requestedBy: ctx.caller.name,
+          repositoryUrl: project.repositoryUrl,
+          binaryName: project.binaryName,
+          maxAttempts: ctx.limits.maxAttempts,
+          deadlineMs: ctx.limits.buildDeadlineMs,
+        },
+        input.force,
+      );
+      return { ...(await findJob(ctx.database, id)), created };
+    }),
+
+  /** Newest first; `before` is the id of the last one of the page before. */
+  list: viewerProcedure
+    .input(
+      z.object({
+        project: projectName.optional(),
+        status: z.enum(jobStatuses).optional(),
+        before: jobId.optional(),
+        limit: z.number().int().min(1).max(200).default(50),
+      }),
+    )
+    .query(({ ctx, input }) => {
+      const conditions: SQL[] = [];
+      if (input.project) conditions.push(eq(jobs.project, input.project));
+      if (input.status) conditions.push(eq(jobs.status, input.status));
+      if (input.before) conditions.push(lt(jobs.id, input.before));
+      return ctx.database
+        .select()
+        .from(jobs)
+        .where(and(...conditions))
+        .orderBy(desc(jobs.id))
+        .limit(input.limit);
+    }),
+
+  get: viewerProcedure.input(z.object({ id: jobId })).query(async ({ ctx, input }) => {
+    const job = await findJob(ctx.database, input.id);
+    const stages = await ctx.database
+      .select()
+      .from(jobStageTimes)
+      .where(eq(jobStageTimes.jobId, job.id))
+      .orderBy(asc(jobStageTimes.attempt), asc(jobStageTimes.startedAt));
+    return { ...job, stages };
+  }),
+
+  /** Part of the log after a position; `ended` when the job is over and nothing follows. */
+  readLog: viewerProcedure
+    .input(z.object({ id: jobId, after: logPosition.default(logStart) }))
+    .query(async ({ ctx, input }) => {
+      const { status } = await findJob(ctx.database, input.id);
+      const pieces = await readLog(ctx.database, input.id, input.after);
+      return { pieces, ended: isTerminalJobStatus(status) && pieces.length < mostPiecesAtOnce };
+    }),
+
+  /** The log from a position on, as it is written; ends when the job is over and all has been said. */
+  followLog: viewerProcedure
+    .input(z.object({ id: jobId, after: logPosition.default(logStart) }))
+    .subscription(async function* ({ ctx, input, signal }) {
+      let after = input.after;
+      let wake = () => {};
+      const unsubscribe = ctx.changes.subscribe((topic) => {
+        if (topic === 'jobs') wake();
+      });
+      try {
+        while (!signal?.aborted) {
+          const changed = new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          const { status } = await findJob(ctx.database, input.id);
+          const pieces = await readLog(ctx.database, input.id, after);
+          for (const piece of pieces) yield piece;
+          const last = pieces.at(-1);
+          if (last) after = { attempt: last.attempt, sequence: last.sequence };
+          if (pieces.length === mostPiecesAtOnce) continue;
+          if (isTerminalJobStatus(status)) return;
+          // The sleep is the safety net under a lost notice.
+          await Promise.race([changed, ctx.clock.sleep(2_000, signal)]);
+        }
+      } finally {
+        unsubscribe();
+      }
+    }),
+});

@@ -1,0 +1,110 @@
+import type { VersionKey } from '@starling/shared/version-key.ts';
+import { asc, desc, eq, sql } from 'drizzle-orm';
+import { builds, deployments, jobs, projects, versionKeys } from '../../../../drizzle/schema/index.ts';
+import type { Database } from '../db/connect.ts';
+import { isOnline } from '../rollouts/deployment-rows.ts';
+import { gatherChanges } from './change-feed.ts';
+import { router, viewerProcedure } from './trpc.ts';
+
+/** One cell of the version × region matrix. */
+export interface RegionOfProject {
+  region: string;
+  /** The build that the region's key names, the candidate's before the stable one; null when there is none. */
+  desiredBuild: string | null;
+  machines: number;
+  online: number;
+  /** What machines say they run, most common first. */
+  observed: { build: string | null; machines: number }[];
+  /** Online machines that run what they are told to. */
+  upToDate: number;
+  failed: number;
+}
+
+type CellRow = {
+  project: string;
+  region: string;
+  build: string | null;
+  machines: number;
+  upToDate: number;
+  failed: number;
+};
+
+async function cellsOf(database: Database) {
+  const [rows, fleet] = await Promise.all([
+    database.execute(sql`
+      select mp.project, m.region, mp.observed_build as build, count(*)::int as machines,
+        count(*) filter (where ${isOnline} and mp.observed_build is not distinct from mp.desired_build and mp.step = 'COMMITTED')::int as "upToDate",
+        count(*) filter (where ${isOnline} and mp.step = 'FAILED')::int as failed
+      from machine_projects mp join machines m on m.id = mp.machine
+      group by 1, 2, 3 order by 4 desc`),
+    database.execute(sql`
+      select r.name as region, count(m.id)::int as machines, count(*) filter (where m.id is not null and ${isOnline})::int as online,
+        max(m.last_seen_at) as "heardAt"
+      from regions r left join machines m on m.region = r.name group by r.name, r.position order by r.position`),
+  ]);
+  return {
+    rows: rows as unknown as CellRow[],
+    fleet: (fleet as unknown as { region: string; machines: number; online: number; heardAt: string | null }[]).map(
+      (row) => ({
+        ...row,
+        heardAt: row.heardAt === null ? null : new Date(row.heardAt),
+      }),
+    ),
+  };
+}
+
+const desiredBuildOf = (key: VersionKey | undefined) => key?.candidate?.build ?? key?.stable?.build ?? null;
+
+export const overviewRouter = router({
+  /** What runs where, what is wrong and what changed last: the first screen in one read. */
+  get: viewerProcedure.query(async ({ ctx }) => {
+    const { database } = ctx;
+    const { rows, fleet } = await cellsOf(database);
+    const keys = await database.select().from(versionKeys);
+    const everyProject = await database.select().from(projects).orderBy(asc(projects.name));
+    const described = await Promise.all(
+      everyProject.map(async (project) => {
+        const [deployment] = await database
+          .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
+          .from(deployments)
+          .innerJoin(builds, eq(builds.id, deployments.buildId))
+          .where(eq(deployments.project, project.name))
+          .orderBy(desc(deployments.id))
+          .limit(1);
+        const [job] = await database
+          .select()
+          .from(jobs)
+          .where(eq(jobs.project, project.name))
+          .orderBy(desc(jobs.id))
+          .limit(1);
+        const cells = fleet.map(({ region, machines, online }): RegionOfProject => {
+          const ofCell = rows.filter((row) => row.project === project.name && row.region === region);
+          const key = keys.find((row) => row.project === project.name && row.region === region);
+          return {
+            region,
+            desiredBuild: desiredBuildOf(key?.document),
+            machines,
+            online,
+            observed: ofCell.map(({ build, machines: count }) => ({ build, machines: count })),
+            upToDate: ofCell.reduce((sum, row) => sum + row.upToDate, 0),
+            failed: ofCell.reduce((sum, row) => sum + row.failed, 0),
+          };
+        });
+        return {
+          ...project,
+          regions: cells,
+          lastDeployment: deployment
+            ? { ...deployment.deployment, commitSha: deployment.commitSha, commitSubject: deployment.commitSubject }
+            : null,
+          lastJob: job ?? null,
+        };
+      }),
+    );
+    return { projects: described, regions: fleet, serverTime: new Date(ctx.clock.now()), version: ctx.version };
+  }),
+
+  /** The topics that changed, a few times a second at most; the first frame names them all. */
+  changes: viewerProcedure.subscription(async function* ({ ctx, signal }) {
+    yield* gatherChanges(ctx.changes, 250, signal ?? new AbortController().signal);
+  }),
+});

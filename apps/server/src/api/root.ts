@@ -1,0 +1,23 @@
+import { buildsRouter } from './builds.ts';
+import { deploymentsRouter } from './deployments.ts';
+import { hubsRouter } from './hubs.ts';
+import { jobsRouter } from './jobs.ts';
+import { machinesRouter } from './machines.ts';
+import { overviewRouter } from './overview.ts';
+import { projectsRouter } from './projects.ts';
+import { sessionRouter } from './session.ts';
+import { router } from './trpc.ts';
+
+export const rootRouter = router({
+  builds: buildsRouter,
+  deployments: deploymentsRouter,
+  hubs: hubsRouter,
+  jobs: jobsRouter,
+  machines: machinesRouter,
+  overview: overviewRouter,
+  projects: projectsRouter,
+  session: sessionRouter,
+});
+
+/** What clients import, as a type. */
+export type RootRouter = typeof rootRouter;

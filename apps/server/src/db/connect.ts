@@ -1,0 +1,51 @@
+import { StarlingError } from '@starling/shared/errors.ts';
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import * as schema from '../../../../drizzle/schema/index.ts';
+
+export type Schema = typeof schema;
+/** A pool of connections; a transaction of it has the same methods. */
+export type Database = PostgresJsDatabase<Schema> & { $client: postgres.Sql };
+export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+/** Where a statement runs: on any connection, or within a transaction. */
+export type Queryable = Database | Transaction;
+
+export interface ConnectOptions {
+  /** Shown in pg_stat_activity. */
+  applicationName: string;
+  maxConnections?: number;
+}
+
+/**
+ * Connects lazily. Takes `postgres://user:password@host:port/name`, or for a Unix socket
+ * `postgres://user@localhost/name?host=/folder/of/the/socket`.
+ */
+export function connect(url: string, { applicationName, maxConnections = 10 }: ConnectOptions): Database {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (cause) {
+    throw new StarlingError('INVALID_INPUT', 'DATABASE_URL is not a URL', {
+      field: 'DATABASE_URL',
+      fix: 'Write it as postgres://user:password@host:5432/database.',
+      cause,
+    });
+  }
+  const socketFolder = parsed.searchParams.get('host');
+  parsed.searchParams.delete('host');
+  const client = postgres(parsed.href, {
+    ...(socketFolder ? { host: socketFolder } : {}),
+    max: maxConnections,
+    idle_timeout: 60,
+    connect_timeout: 10,
+    // Advisory locks live as long as their connection, so none is closed for its age.
+    max_lifetime: null,
+    onnotice: () => {},
+    connection: { application_name: applicationName, lock_timeout: 30_000, statement_timeout: 60_000 },
+  });
+  return drizzle(client, { schema }) as Database;
+}
+
+export async function disconnect(database: Database): Promise<void> {
+  await database.$client.end({ timeout: 5 });
+}

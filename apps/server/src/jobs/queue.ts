@@ -1,0 +1,51 @@
+import { formatBuildId } from '@starling/shared/words.ts';
+import { and, count, eq, lte } from 'drizzle-orm';
+import { jobs } from '../../../../drizzle/schema/index.ts';
+import type { Attempt, JobQueue } from '../builder/ports.ts';
+import { announce } from '../db/changes.ts';
+import type { Database } from '../db/connect.ts';
+import { appendLog } from './append-log.ts';
+import { completeJob } from './complete.ts';
+import { enterStage } from './enter-stage.ts';
+import { failAttempt } from './fail.ts';
+import { heartbeat } from './heartbeat.ts';
+import { setRunning } from './set-running.ts';
+import { takeOldestQueued } from './take-oldest-queued.ts';
+
+/** The queue as workers see it, on PostgreSQL. */
+export function jobQueue(database: Database): JobQueue {
+  return {
+    take: (worker) =>
+      database.transaction(async (tx) => {
+        const oldest = await takeOldestQueued(tx);
+        if (!oldest) return undefined;
+        const job = await setRunning(tx, oldest.id, worker);
+        await announce(tx, 'jobs');
+        return {
+          jobId: job.id,
+          attempt: job.attempts,
+          worker,
+          project: job.project,
+          commitSha: job.commitSha,
+          repositoryUrl: job.repositoryUrl,
+          binaryName: job.binaryName,
+          deadlineAt: job.startedAt!.getTime() + job.deadlineMs,
+        };
+      }),
+    heartbeat: (attempt) => heartbeat(database, attempt),
+    enterStage: (attempt, stage) => enterStage(database, attempt, stage),
+    reserveBuildId: (attempt) => reserveBuildId(database, attempt),
+    appendLog: (attempt, sequence, text) => appendLog(database, attempt, sequence, text),
+    complete: (attempt, build) => completeJob(database, attempt, build),
+    fail: (attempt, reason, retry) => failAttempt(database, attempt, reason, retry),
+  };
+}
+
+/** Numbered by how many jobs had this commit before: the same for every attempt, and no two jobs share it. */
+async function reserveBuildId(database: Database, attempt: Attempt): Promise<string> {
+  const [row] = await database
+    .select({ ordinal: count() })
+    .from(jobs)
+    .where(and(eq(jobs.project, attempt.project), eq(jobs.commitSha, attempt.commitSha), lte(jobs.id, attempt.jobId)));
+  return formatBuildId(attempt.project, attempt.commitSha, row!.ordinal);
+}

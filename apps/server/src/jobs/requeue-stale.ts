@@ -1,0 +1,64 @@
+import { and, eq, sql } from 'drizzle-orm';
+import { jobs } from '../../../../drizzle/schema/index.ts';
+import { announce } from '../db/changes.ts';
+import type { Database } from '../db/connect.ts';
+
+export interface StaleJob {
+  id: number;
+  status: 'QUEUED' | 'FAILED';
+}
+
+/** Puts jobs back whose worker has been silent for `staleMs`; those without attempts left become FAILED. */
+export async function requeueStale(database: Database, staleMs: number): Promise<StaleJob[]> {
+  const again = sql`${jobs.attempts} < ${jobs.maxAttempts}`;
+  const silence = sql`'worker ' || ${jobs.worker} || ' stopped answering in attempt ' || ${jobs.attempts} || ' of ' || ${jobs.maxAttempts}`;
+  return end(database, {
+    when: and(eq(jobs.status, 'RUNNING'), sql`${jobs.lastHeartbeatAt} < now() - ${staleMs} * interval '1 millisecond'`),
+    status: sql`case when ${again} then 'QUEUED' else 'FAILED' end`,
+    finishedAt: sql`case when ${again} then null else now() end`,
+    reason: silence,
+  });
+}
+
+/** Ends jobs whose attempt is over its deadline, however lively its worker is: nothing may hang for ever. */
+export async function failOverdue(database: Database): Promise<StaleJob[]> {
+  return end(database, {
+    when: and(
+      eq(jobs.status, 'RUNNING'),
+      sql`${jobs.startedAt} < now() - ${jobs.deadlineMs} * interval '1 millisecond'`,
+    ),
+    status: sql`'FAILED'`,
+    finishedAt: sql`now()`,
+    reason: sql`'the build was over its deadline of ' || (${jobs.deadlineMs} / 1000) || ' s'`,
+  });
+}
+
+/** Ends jobs that no worker took for `maxWaitMs`: a queue without workers must show, not swallow. */
+export async function failUnclaimed(database: Database, maxWaitMs: number): Promise<StaleJob[]> {
+  return end(database, {
+    when: and(eq(jobs.status, 'QUEUED'), sql`${jobs.createdAt} < now() - ${maxWaitMs} * interval '1 millisecond'`),
+    status: sql`'FAILED'`,
+    finishedAt: sql`now()`,
+    reason: sql`'no worker took it in time; is a worker running?'`,
+  });
+}
+
+type SqlValue = ReturnType<typeof sql>;
+interface Ending {
+  when: ReturnType<typeof and>;
+  status: SqlValue;
+  finishedAt: SqlValue;
+  reason: SqlValue;
+}
+
+async function end(database: Database, { when, status, finishedAt, reason }: Ending): Promise<StaleJob[]> {
+  return database.transaction(async (tx) => {
+    const rows = await tx
+      .update(jobs)
+      .set({ status, finishedAt, failureReason: reason, worker: null, stage: null })
+      .where(when)
+      .returning({ id: jobs.id, status: jobs.status });
+    if (rows.length > 0) await announce(tx, 'jobs');
+    return rows as StaleJob[];
+  });
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '@starling/shared/clock.ts';
+import type { Signer } from '@starling/shared/signing.ts';
+import { sameStatement, type UnsignedVersionKey } from '@starling/shared/version-key.ts';
+import type { Logger } from '../lib/log.ts';
+import { Loop } from '../lib/loop.ts';
+import type { VersionKeyStore } from '../version-keys/version-key-store.ts';
+import { decide, type RolloutPolicy } from './decide.ts';
+import { type DeploymentFact, keyLifetimeMs, statementFor } from './desired-key.ts';
+import type { DeploymentRows } from './ports.ts';
+
+export interface ControllerOptions {
+  rows: DeploymentRows;
+  keys: VersionKeyStore;
+  signer: Signer;
+  regions: readonly string[];
+  policy: RolloutPolicy;
+  everyMs: number;
+  clock: Clock;
+  log: Logger;
+}
+
+/**
+ * The loop that ends deployments and keeps the version keys true. It is the only writer of keys. Both halves compare
+ * what is with what must be, so a pass that was cut off is completed by the next, here or on another server.
+ */
+export function startRolloutController(options: ControllerOptions): Loop {
+  const { rows, policy, everyMs, clock, log } = options;
+  const watchingSinceMs = clock.now();
+  return new Loop({
+    name: 'rollouts',
+    everyMs,
+    clock,
+    log,
+    pass: async (signal) => {
+      for (const deployment of await rows.running()) {
+        const decision = decide(policy, {
+          ...deployment,
+          nowMs: clock.now(),
+          watchedSinceMs: Math.max(deployment.createdAtMs, watchingSinceMs),
+        });
+        if (decision.end && (await rows.end(deployment.id, decision.status, decision.outcome))) {
+          log.info(`deployment ${deployment.id} of ${deployment.project} ${decision.status}: ${decision.outcome}`);
+        }
+      }
+      for (const [project, facts] of await rows.factsByProject()) {
+        if (signal.aborted) return;
+        await writeKeys(project, facts, options);
+      }
+    },
+  }).start();
+}
+
+/** Writes the key of each region where it differs from what it must say, or is past half of its life. */
+async function writeKeys(
+  project: string,
+  facts: DeploymentFact[],
+  { keys, signer, regions, clock, log }: ControllerOptions,
+) {
+  const statement = statementFor(facts);
+  const written = await Promise.allSettled(
+    regions.map(async (region) => {
+      const current = await keys.get(project, region);
+      const nowMs = clock.now();
+      const next: UnsignedVersionKey = {
+        format: 1,
+        project,
+        region,
+        sequence: (current?.sequence ?? 0) + 1,
+        issuedAt: nowMs,
+        expiresAt: nowMs + keyLifetimeMs,
+        ...statement,
+      };
+      const fresh = current && current.expiresAt - nowMs > keyLifetimeMs / 2;
+      if (current && fresh && sameStatement(current, next)) return;
+      if (!current && !statement.stable && !statement.candidate) return;
+      if (await keys.put(signer.sign(next), current?.sequence ?? 0)) {
+        const runs = statement.candidate?.build ?? statement.stable?.build ?? 'nothing';
+        log.info(`version key ${project}/${region} #${next.sequence}: ${runs}`);
+      }
+    }),
+  );
+  // One region that cannot be written must not keep the others from their keys.
+  const failed = written.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}

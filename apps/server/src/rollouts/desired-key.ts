@@ -1,0 +1,45 @@
+import type { Target, UnsignedVersionKey } from '@starling/shared/version-key.ts';
+import type { DeploymentKind, DeploymentStatus } from '@starling/shared/words.ts';
+
+// What the version keys of a project must say follows from its deployments alone, so that any control server works out
+// the same, and one that died half-way is caught up with by doing it again.
+
+export interface DeploymentFact {
+  id: number;
+  kind: DeploymentKind;
+  status: DeploymentStatus;
+  build: string;
+  manifestDigest: string;
+  salt: string;
+}
+
+export type Statement = Pick<UnsignedVersionKey, 'stable' | 'candidate' | 'prefetch' | 'quarantined'>;
+
+/** Keys live this long and are written anew at half-life, so that machines can tell an old statement from a current one. */
+export const keyLifetimeMs = 30 * 24 * 3_600_000;
+
+/**
+ * Whether a deployment fixes what is stable: one that succeeded does, and a rollback does as soon as it is asked for,
+ * since it goes to a build that has proved itself and must not wait for anyone.
+ */
+function fixesStable({ kind, status }: DeploymentFact): boolean {
+  if (status === 'SUCCEEDED') return true;
+  return kind === 'ROLLBACK' && status !== 'ABORTED';
+}
+
+/** @param newestFirst the project's deployments, newest first, as far back as the newest that fixes what is stable */
+export function statementFor(newestFirst: readonly DeploymentFact[]): Statement {
+  const stable = newestFirst.find(fixesStable);
+  const newest = newestFirst[0];
+  const candidate = newest && newest.status === 'RUNNING' && newest !== stable ? newest : undefined;
+  return {
+    stable: stable ? targetOf(stable) : null,
+    candidate: candidate ? { ...targetOf(candidate), salt: candidate.salt, fraction: 1 } : null,
+    prefetch: [],
+    quarantined: [],
+  };
+}
+
+function targetOf({ id, build, manifestDigest }: DeploymentFact): Target {
+  return { build, manifestDigest, deployment: id };
+}
