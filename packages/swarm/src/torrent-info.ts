@@ -1,0 +1,118 @@
+/// <reference path="./webtorrent.d.ts" />
+import { createHash, type Hash } from 'node:crypto';
+import type { Pack } from '@starling/shared/manifest.ts';
+import bencode from 'bencode';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const digestBytes = 20;
+/** A member holds the pieces it is fetching in memory, so a description may not ask for larger ones. */
+const maxPieceLength = 32 * MiB;
+const minPieceLength = 16 * KiB;
+
+/**
+ * Bytes in a piece of a pack. A few hundred pieces are enough to spread a pack over a swarm, and each one costs
+ * every member a message to each of its peers and a place in its scans; below 256 KiB the messages cost most.
+ */
+export function pieceLengthFor(sizeBytes: number): number {
+  if (sizeBytes > 4 * 1024 * MiB) return 8 * MiB;
+  let pieceLength = 256 * KiB;
+  while (pieceLength < 4 * MiB && sizeBytes > 256 * pieceLength) pieceLength *= 2;
+  return pieceLength;
+}
+
+/** Describes a pack as a torrent (BEP 3, `private` as in BEP 27) while its bytes stream by. */
+export class TorrentHasher {
+  readonly #name: string;
+  readonly #sizeBytes: number;
+  readonly #pieceLength: number;
+  readonly #pieces: Buffer[] = [];
+  #piece: Hash = createHash('sha1');
+  #inPiece = 0;
+  #seen = 0;
+
+  /** `name` becomes the torrent's name; `sizeBytes` is how many bytes `update` will see, at least 1. */
+  constructor(name: string, sizeBytes: number) {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) throw new RangeError('a pack has at least one byte');
+    if (name === '') throw new RangeError('a torrent has a name');
+    this.#name = name;
+    this.#sizeBytes = sizeBytes;
+    this.#pieceLength = pieceLengthFor(sizeBytes);
+  }
+
+  /** The next bytes of the pack, any number of them. */
+  update(chunk: Uint8Array): void {
+    this.#seen += chunk.length;
+    let start = 0;
+    while (start < chunk.length) {
+      const end = Math.min(chunk.length, start + this.#pieceLength - this.#inPiece);
+      this.#piece.update(chunk.subarray(start, end));
+      this.#inPiece += end - start;
+      start = end;
+      if (this.#inPiece === this.#pieceLength) this.#endPiece();
+    }
+  }
+
+  /** The description. Throws when there were not as many bytes as announced. */
+  finish(): Pack['torrent'] {
+    if (this.#inPiece > 0) this.#endPiece();
+    if (this.#seen !== this.#sizeBytes)
+      throw new RangeError(`the pack was to have ${this.#sizeBytes} bytes, but ${this.#seen} came by`);
+    const info = Buffer.from(
+      bencode.encode({
+        length: this.#sizeBytes,
+        name: this.#name,
+        'piece length': this.#pieceLength,
+        pieces: Buffer.concat(this.#pieces),
+        private: 1,
+      }),
+    );
+    return { infoHash: sha1(info), info: info.toString('base64'), pieceLength: this.#pieceLength };
+  }
+
+  #endPiece(): void {
+    this.#pieces.push(this.#piece.digest());
+    this.#piece = createHash('sha1');
+    this.#inPiece = 0;
+  }
+}
+
+/** Why a pack's torrent description is not to be used, as the end of "the torrent …"; undefined when it fits. */
+export function checkTorrent(pack: Pack): string | undefined {
+  const { infoHash, info: encoded, pieceLength } = pack.torrent;
+  const info = Buffer.from(encoded, 'base64');
+  if (sha1(info) !== infoHash) return `does not match its info hash ${infoHash}`;
+  if (pieceLength < minPieceLength || pieceLength > maxPieceLength)
+    return `has pieces of ${pieceLength} bytes, where ${minPieceLength} to ${maxPieceLength} are allowed`;
+  let fields: Record<string, unknown>;
+  try {
+    fields = bencode.decode(info) as Record<string, unknown>;
+    // The engine encodes what it decoded and hashes that, so only the one canonical spelling keeps its info hash.
+    if (!info.equals(bencode.encode(fields))) return 'is not encoded canonically';
+  } catch {
+    return 'is not readable';
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return 'is not a dictionary';
+  if ('files' in fields) return 'names several files, where a pack is one';
+  if (!(fields.name instanceof Uint8Array) || fields.name.length === 0) return 'has no name';
+  if (fields.private !== 1) return 'is not private';
+  if (fields.length !== pack.sizeBytes) return `is of ${fields.length} bytes, the pack of ${pack.sizeBytes}`;
+  if (fields['piece length'] !== pieceLength)
+    return `has pieces of ${fields['piece length']} bytes, where ${pieceLength} were announced`;
+  const expected = Math.ceil(pack.sizeBytes / pieceLength);
+  if (!(fields.pieces instanceof Uint8Array) || fields.pieces.length !== expected * digestBytes)
+    return `has not the ${expected} pieces of such a pack`;
+  return undefined;
+}
+
+/** The SHA-1 digests of the pieces, in order. Only for a description that `checkTorrent` found to fit. */
+export function pieceDigests(pack: Pack): Buffer[] {
+  const { pieces } = bencode.decode(Buffer.from(pack.torrent.info, 'base64')) as { pieces: Uint8Array };
+  return Array.from({ length: pieces.length / digestBytes }, (_, index) =>
+    Buffer.from(pieces.subarray(index * digestBytes, (index + 1) * digestBytes)),
+  );
+}
+
+function sha1(bytes: Uint8Array): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}

@@ -1,0 +1,166 @@
+/// <reference path="./webtorrent.d.ts" />
+import type { Socket } from 'node:net';
+import { StarlingError } from '@starling/shared/errors.ts';
+import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { Pack } from '@starling/shared/manifest.ts';
+import WebTorrent from 'webtorrent';
+import { fileError } from './file-error.ts';
+import { PackFile } from './pack-file.ts';
+import type { Membership, Swarm, SwarmOptions } from './swarm.ts';
+import { checkTorrent, pieceDigests } from './torrent-info.ts';
+import { WebtorrentMembership } from './webtorrent-membership.ts';
+
+const closeTimeoutMs = 5_000;
+
+/**
+ * Opens the swarm's port. Rejects with UNAVAILABLE when it is taken, or when the address is not of this machine.
+ *
+ * WebTorrent with everything off that looks for strangers: no DHT, no local discovery, no peer exchange, no
+ * trackers, no port mapping, no uTP. Members learn of each other from the hub alone (`setPeers`).
+ */
+export async function openSwarm(options: SwarmOptions): Promise<Swarm> {
+  const client = new WebTorrent({
+    // Handed to `server.listen` as it is, which is how one says the address too.
+    torrentPort: { host: options.host, port: options.port },
+    // WebTorrent forgets to close what it had queued above this number, so it must never get there: the limit
+    // that holds is ours, below.
+    maxConns: 10 * options.maxConnections,
+    dht: false,
+    lsd: false,
+    utPex: false,
+    natUpnp: false,
+    natPmp: false,
+    utp: false,
+    tracker: false,
+    webSeeds: false,
+    secure: 0,
+  });
+  await new Promise<void>((resolve, reject) => {
+    client.once('listening', resolve);
+    client.once('error', (error: Error) => reject(cannotListen(options, error)));
+  });
+  return new WebtorrentSwarm(client, options);
+}
+
+class WebtorrentSwarm implements Swarm {
+  readonly address: SwarmPeer;
+  readonly #client: WebTorrent;
+  readonly #maxConnections: number;
+  readonly #memberships = new Map<string, WebtorrentMembership | undefined>();
+  readonly #incoming = new Set<Socket>();
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
+
+  constructor(client: WebTorrent, options: SwarmOptions) {
+    this.#client = client;
+    this.#maxConnections = options.maxConnections;
+    this.address = { host: options.host, port: client.address()?.port ?? options.port };
+    client.on('error', (error: Error) => {
+      for (const membership of this.#memberships.values()) membership?.fail(error);
+    });
+    client._connPool?.tcpServer.on('connection', (socket: Socket) => this.#accept(socket));
+  }
+
+  async join(pack: Pack, filePath: string): Promise<Membership> {
+    const defect = checkTorrent(pack);
+    if (defect) {
+      throw new StarlingError('INVALID_INPUT', `pack ${pack.sha256}: the torrent ${defect}`, {
+        field: 'pack.torrent',
+        fix: 'Build the commit again; a manifest whose torrent does not fit its pack cannot be fetched.',
+      });
+    }
+    const { infoHash } = pack.torrent;
+    if (this.#closing.signal.aborted) throw new StarlingError('UNAVAILABLE', 'the swarm is closed');
+    if (this.#memberships.has(infoHash)) throw new StarlingError('CONFLICT', `already in the swarm ${infoHash}`);
+    this.#memberships.set(infoHash, undefined);
+    try {
+      const file = await PackFile.open(filePath, pack.sizeBytes, pack.torrent.pieceLength).catch((error: unknown) => {
+        throw fileError(filePath, error);
+      });
+      const membership = await this.#joinWith(pack, file).catch(async (error: unknown) => {
+        await file.closed().catch(() => undefined);
+        throw error;
+      });
+      return membership;
+    } catch (thrown) {
+      this.#memberships.delete(infoHash);
+      throw thrown;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #joinWith(pack: Pack, file: PackFile): Promise<Membership> {
+    const digests = pieceDigests(pack);
+    const bitfield = await file.scan(digests, this.#closing.signal).catch((error: unknown) => {
+      throw fileError(file.path, error);
+    });
+    if (this.#closing.signal.aborted) throw new StarlingError('UNAVAILABLE', 'the swarm is closed');
+    const membership = new WebtorrentMembership({
+      client: this.#client,
+      self: this.address,
+      pack,
+      file,
+      bitfield,
+      mayConnect: () => this.#connectionCount() < this.#maxConnections,
+      onLeave: () => this.#memberships.delete(pack.torrent.infoHash),
+    });
+    this.#memberships.set(pack.torrent.infoHash, membership);
+    await membership.ready();
+    return membership;
+  }
+
+  /** Those that were opened here count from the first attempt, those that came from the first packet. */
+  #connectionCount(): number {
+    let outgoing = 0;
+    for (const torrent of this.#client.torrents) {
+      for (const peer of torrent._peers?.values() ?? []) if (peer.type === 'tcpOutgoing') outgoing += 1;
+    }
+    return this.#incoming.size + outgoing;
+  }
+
+  /** WebTorrent limits only the connections it opens itself. */
+  #accept(socket: Socket): void {
+    socket.on('error', () => undefined);
+    if (this.#closing.signal.aborted || this.#connectionCount() >= this.#maxConnections) {
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    this.#incoming.add(socket);
+    socket.once('close', () => this.#incoming.delete(socket));
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    // The server goes first and the client last: a handshake that arrives when the client has already let go of
+    // its server would end the process with an unhandled rejection.
+    const server = this.#client._connPool?.tcpServer;
+    const serverClosed = new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
+    await Promise.all([...this.#memberships.values()].map((membership) => membership?.leave()));
+    for (const socket of this.#incoming) socket.destroy();
+    await within(closeTimeoutMs, serverClosed);
+    if (this.#client.destroyed) return;
+    await within(closeTimeoutMs, new Promise<void>((resolve) => this.#client.destroy(() => resolve())));
+  }
+}
+
+function cannotListen({ host, port }: SwarmOptions, error: NodeJS.ErrnoException): StarlingError {
+  return new StarlingError('UNAVAILABLE', `the swarm cannot listen on ${host}:${port}: ${error.message}`, {
+    field: 'swarm',
+    fix: error.code === 'EADDRINUSE' ? 'Choose another port, or 0 for any free one.' : 'Name an address of this host.',
+    cause: error,
+  });
+}
+
+async function within(milliseconds: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([work, timeout]);
+  clearTimeout(timer);
+}
