@@ -45,11 +45,11 @@ export async function putInParts(target: S3Target, source: BlobSource, options: 
   options.onProgress?.(bytesDone);
 
   const missing = parts.filter((part) => !done.has(part.number));
-  await eachOf(missing, options.concurrency, options.signal, async (part, signal) => {
-    const Body = await readPart(source, part, signal);
+  await eachOf(missing, options.concurrency, options.signal, async (part) => {
+    const Body = await readPart(source, part, options.signal);
     const answer = await client.send(
       new sdk.UploadPartCommand({ Bucket, Key, UploadId, PartNumber: part.number, Body }),
-      { abortSignal: signal },
+      abortBy(options.signal),
     );
     if (!answer.ETag)
       throw new StarlingError('UNAVAILABLE', `bucket ${Bucket} stored part ${part.number} without an ETag`);
@@ -138,24 +138,24 @@ async function readPart(source: BlobSource, part: Part, signal: AbortSignal | un
   });
 }
 
-/** Runs `work` for each item, some at once; the first failure stops the others and is thrown when all have ended. */
+/**
+ * Runs `work` for each item, some at once. After the first failure no more are begun; those on their way still arrive,
+ * for the next try to build on, and then the failure is thrown.
+ */
 async function eachOf<T>(
   items: readonly T[],
   concurrency: number,
   signal: AbortSignal | undefined,
-  work: (item: T, signal: AbortSignal) => Promise<void>,
+  work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const stop = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   let next = 0;
   let failure: { thrown: unknown } | undefined;
   const lane = async () => {
-    while (next < items.length && !either.aborted) {
+    while (next < items.length && !failure && !signal?.aborted) {
       try {
-        await work(items[next++] as T, either);
+        await work(items[next++] as T);
       } catch (thrown) {
         failure ??= { thrown };
-        stop.abort();
       }
     }
   };
