@@ -67,7 +67,7 @@ export class TrustedKeys {
   }
 
   /** Why the signature is not to be trusted, or undefined when it holds. */
-  refusal(document: { signature?: Signature | undefined }): string | undefined {
+  refusal<T extends { signature?: Signature | undefined }>(document: T): string | undefined {
     const { signature } = document;
     if (!signature) return 'it is not signed';
     const key = this.#keys.get(signature.keyId);

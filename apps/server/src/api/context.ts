@@ -17,8 +17,6 @@ export interface ApiDependencies {
   log: Logger;
   /** Settles a ref to its commit SHA, or says why it cannot. */
   resolveRef(repositoryUrl: string, ref: string): Promise<string>;
-  /** Asks the loops to look at once; they would find the work by themselves a little later. */
-  nudge(loop: 'synchronizer' | 'rollouts'): void;
   limits: { maxAttempts: number; buildDeadlineMs: number };
   version: string;
 }

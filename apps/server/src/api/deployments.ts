@@ -72,7 +72,6 @@ export const deploymentsRouter = router({
         await end(tx, input.id, 'ABORTED', `aborted by ${ctx.caller.name}${input.reason ? `: ${input.reason}` : ''}`);
         await announce(tx, 'deployments');
       });
-      ctx.nudge('rollouts');
       return findDeployment(ctx.database, input.id);
     }),
 
@@ -178,7 +177,6 @@ async function start(
     await announce(tx, 'deployments');
     return row!;
   });
-  ctx.nudge('rollouts');
   return deployment;
 }
 

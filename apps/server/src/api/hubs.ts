@@ -6,7 +6,6 @@ export const hubsRouter = router({
   /** What the machines of a region said since the hub's last call. Said twice it changes nothing. */
   report: hubProcedure.input(hubReport).mutation(async ({ ctx, input }) => {
     await foldHubReport(ctx.database, input);
-    ctx.nudge('rollouts');
     return { accepted: input.reports.length };
   }),
 });

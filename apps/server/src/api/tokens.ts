@@ -1,14 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Role } from '@starling/shared/words.ts';
 import { eq } from 'drizzle-orm';
 import { apiTokens } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
 import type { Caller } from './context.ts';
-
-/** A new token: `stl_` and 256 random bits. */
-export function newToken(): string {
-  return `stl_${randomBytes(32).toString('base64url')}`;
-}
 
 /** A plain SHA-256 is enough for what is random already; it lets a token be found by its hash. */
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex');

@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { type Clock, systemClock } from '@starling/shared/clock.ts';
+import { StarlingError } from '@starling/shared/errors.ts';
+
+export interface ChildOptions {
+  name: string;
+  /** A TypeScript program of this workspace and its arguments, run under this process's Node. */
+  program: string;
+  programArguments: string[];
+  environment: Record<string, string>;
+  logFile: string;
+  /** Whether the program says over IPC that it is ready; otherwise it counts as ready once it runs. */
+  saysReady: boolean;
+  clock?: Clock;
+}
+
+const longestLogBytes = 10 * 1024 * 1024;
+const readyDeadlineMs = 60_000;
+const stopDeadlineMs = 20_000;
+const firstRestartMs = 250;
+const longestRestartMs = 10_000;
+
+/**
+ * One process of the local fleet: started again, with growing pauses, whenever it ends by itself. It holds an IPC
+ * channel to us and ends when we do, however we end.
+ */
+export class Child {
+  readonly name: string;
+  readonly #options: ChildOptions;
+  readonly #clock: Clock;
+  #process: ChildProcess | undefined;
+  #wanted = false;
+  #ready = Promise.withResolvers<void>();
+  #ended: Promise<void> = Promise.resolve();
+  #restarts = 0;
+  readonly #restarting = new AbortController();
+
+  constructor(options: ChildOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  start(): this {
+    this.#wanted = true;
+    this.#launch();
+    return this;
+  }
+
+  /** Resolves when the process that runs now is ready. */
+  async ready(): Promise<void> {
+    const deadline = new AbortController();
+    try {
+      await Promise.race([
+        this.#ready.promise,
+        this.#clock.sleep(readyDeadlineMs, deadline.signal).then(() => {
+          if (deadline.signal.aborted) return;
+          throw new StarlingError('TIMEOUT', `${this.name} did not become ready; its log is ${this.#options.logFile}`);
+        }),
+      ]);
+    } finally {
+      deadline.abort();
+    }
+  }
+
+  /** Kills the process as a crash would; it is started again. Resolves once it is gone. */
+  async crash(): Promise<void> {
+    const ended = this.#ended;
+    this.#process?.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Asks the process to end, and kills it if it does not. */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    this.#restarting.abort();
+    this.#process?.kill('SIGTERM');
+    const deadline = new AbortController();
+    void this.#clock.sleep(stopDeadlineMs, deadline.signal).then(() => {
+      if (!deadline.signal.aborted) this.#process?.kill('SIGKILL');
+    });
+    await this.#ended;
+    deadline.abort();
+  }
+
+  #launch(): void {
+    const { program, programArguments, environment, logFile, saysReady } = this.#options;
+    rotate(logFile);
+    const log = openSync(logFile, 'a');
+    const child = spawn(process.execPath, [program, ...programArguments], {
+      env: environment,
+      // A group of its own: Ctrl-C in the terminal reaches us alone, and we end the rest in order.
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+    closeSync(log);
+    this.#process = child;
+    if (saysReady) {
+      child.on('message', (message) => {
+        if (typeof message === 'object' && message !== null && 'ready' in message) this.#ready.resolve();
+      });
+    } else {
+      child.once('spawn', () => this.#ready.resolve());
+    }
+    const startedAt = this.#clock.now();
+    this.#ended = new Promise((resolve) => {
+      child.once('error', () => resolve());
+      child.once('exit', () => resolve());
+    });
+    void this.#ended.then(async () => {
+      this.#process = undefined;
+      if (!this.#wanted) return;
+      this.#ready = Promise.withResolvers();
+      // One that ran for a while is started again at once; one that keeps falling over gets growing pauses.
+      this.#restarts = this.#clock.now() - startedAt > longestRestartMs ? 1 : this.#restarts + 1;
+      await this.#clock.sleep(
+        Math.min(firstRestartMs * 2 ** (this.#restarts - 1), longestRestartMs),
+        this.#restarting.signal,
+      );
+      if (this.#wanted) this.#launch();
+    });
+  }
+}
+
+function rotate(logFile: string): void {
+  try {
+    if (statSync(logFile).size > longestLogBytes) renameSync(logFile, `${logFile}.1`);
+  } catch {
+    // There is none yet.
+  }
+}

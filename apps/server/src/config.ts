@@ -1,0 +1,118 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseDuration } from '@starling/shared/durations.ts';
+import { StarlingError } from '@starling/shared/errors.ts';
+import { machineId, regionName } from '@starling/shared/words.ts';
+import { z } from 'zod';
+
+// The only place of the server that reads the environment. Secrets come as files, so that they show in no process list.
+
+const duration = (byDefault: string) =>
+  z
+    .string()
+    .default(byDefault)
+    .transform((text, context) => {
+      const milliseconds = parseDuration(text);
+      if (milliseconds !== undefined) return milliseconds;
+      context.addIssue({ code: 'custom', message: `expected a duration such as "30s" or "5m", found "${text}"` });
+      return z.NEVER;
+    });
+const port = z.coerce.number().int().min(0).max(65535);
+const fileText = z.string().transform((path, context) => {
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  context.addIssue({ code: 'custom', message: `there is no file ${path}` });
+  return z.NEVER;
+});
+const fileTexts = z
+  .string()
+  .transform((paths) => paths.split(','))
+  .pipe(z.array(fileText).min(1));
+/** `eu=file:///data/eu us=s3://bucket?endpoint=…`: every region with its own blob store. */
+const regionList = z.string().transform((text, context) => {
+  const regions = text
+    .trim()
+    .split(/\s+/)
+    .map((part) => ({ name: part.slice(0, part.indexOf('=')), blobs: part.slice(part.indexOf('=') + 1) }));
+  const wrong = regions.find(({ name, blobs }) => !regionName.safeParse(name).success || blobs === '');
+  if (wrong || new Set(regions.map(({ name }) => name)).size !== regions.length) {
+    context.addIssue({
+      code: 'custom',
+      message: 'expected "<region>=<blob store URL>" for each region, separated by spaces, no region twice',
+    });
+    return z.NEVER;
+  }
+  return regions;
+});
+
+const everyRole = {
+  DATABASE_URL: z.string().min(1),
+  STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+};
+
+const control = z.object({
+  ...everyRole,
+  STARLING_HOST: z.string().default('127.0.0.1'),
+  STARLING_PORT: port.default(4600),
+  STARLING_REGIONS: regionList,
+  STARLING_BLOBS: z.string().min(1),
+  STARLING_VERSION_SIGNING_KEY: fileText,
+  STARLING_ADMIN_TOKEN: fileText.optional(),
+  STARLING_HUB_TOKEN: fileText.optional(),
+  STARLING_CONSOLE: z.string().default(fileURLToPath(new URL('../../desktop/out/web', import.meta.url))),
+  STARLING_STALE_AFTER: duration('5m'),
+  STARLING_BUILD_DEADLINE: duration('15m'),
+  STARLING_QUEUE_DEADLINE: duration('24h'),
+  STARLING_MONITOR_EVERY: duration('15s'),
+  STARLING_SYNCHRONIZE_EVERY: duration('1m'),
+  STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
+});
+
+const worker = z.object({
+  ...everyRole,
+  STARLING_WORKER: machineId,
+  STARLING_DATA: z.string().min(1),
+  STARLING_BLOBS: z.string().min(1),
+  STARLING_MANIFEST_SIGNING_KEY: fileText,
+  STARLING_HEARTBEAT_EVERY: duration('15s'),
+  STARLING_POLL_EVERY: duration('5s'),
+});
+
+const hub = z.object({
+  ...everyRole,
+  STARLING_HUB: machineId,
+  STARLING_REGION: regionName,
+  STARLING_DATA: z.string().min(1),
+  STARLING_BLOBS: z.string().min(1),
+  STARLING_HOST: z.string().default('127.0.0.1'),
+  STARLING_PORT: port.default(0),
+  STARLING_SWARM_HOST: z.string().default('127.0.0.1'),
+  STARLING_SWARM_PORT: port.default(0),
+  STARLING_CONTROL_URL: z.url(),
+  STARLING_HUB_TOKEN: fileText,
+  STARLING_AGENT_TOKEN: fileText,
+  STARLING_MANIFEST_PUBLIC_KEYS: fileTexts,
+  STARLING_VERSION_PUBLIC_KEYS: fileTexts,
+});
+
+const roles = { control, worker, hub };
+export type RoleName = keyof typeof roles;
+export type ControlConfig = z.infer<typeof control>;
+export type WorkerConfig = z.infer<typeof worker>;
+export type HubConfig = z.infer<typeof hub>;
+
+/** Reads the configuration of one role. INVALID_INPUT names every variable that is missing or wrong. */
+export function readConfig<R extends RoleName>(
+  role: R,
+  environment: NodeJS.ProcessEnv = process.env,
+): z.infer<(typeof roles)[R]> {
+  const parsed = roles[role].safeParse(environment);
+  if (parsed.success) return parsed.data as z.infer<(typeof roles)[R]>;
+  const defects = parsed.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    return environment[name] === undefined ? `${name} is not set` : `${name}: ${issue.message}`;
+  });
+  throw new StarlingError('INVALID_INPUT', `the configuration of ${role} is not complete:\n  ${defects.join('\n  ')}`, {
+    field: String(parsed.error.issues[0]?.path[0]),
+    fix: 'docs/reference/configuration.md lists every variable.',
+  });
+}

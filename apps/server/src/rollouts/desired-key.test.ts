@@ -1,0 +1,51 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type DeploymentFact, statementFor } from './desired-key.ts';
+
+let id = 0;
+const fact = (build: string, status: DeploymentFact['status'], kind: DeploymentFact['kind'] = 'DEPLOY'): DeploymentFact => ({
+  id: ++id,
+  kind,
+  status,
+  build,
+  manifestDigest: 'd'.repeat(64),
+  salt: 'salt',
+});
+const builds = (newestFirst: DeploymentFact[]) => {
+  const { stable, candidate } = statementFor(newestFirst);
+  return { stable: stable?.build ?? null, candidate: candidate?.build ?? null };
+};
+
+describe('what the keys must say', () => {
+  it.each([
+    ['before the first deployment', [], { stable: null, candidate: null }],
+    ['during the first', [fact('a', 'RUNNING')], { stable: null, candidate: 'a' }],
+    ['after the first failed', [fact('a', 'FAILED')], { stable: null, candidate: null }],
+    ['after a success', [fact('a', 'SUCCEEDED')], { stable: 'a', candidate: null }],
+    ['during an update', [fact('b', 'RUNNING'), fact('a', 'SUCCEEDED')], { stable: 'a', candidate: 'b' }],
+    ['after a failed update', [fact('b', 'FAILED'), fact('a', 'SUCCEEDED')], { stable: 'a', candidate: null }],
+    ['after an aborted update', [fact('b', 'ABORTED'), fact('a', 'SUCCEEDED')], { stable: 'a', candidate: null }],
+    ['a rollback is stable at once', [fact('a', 'RUNNING', 'ROLLBACK'), fact('b', 'SUCCEEDED')], { stable: 'a', candidate: null }],
+    ['a rollback holds although some machines failed', [fact('a', 'FAILED', 'ROLLBACK'), fact('b', 'SUCCEEDED')], { stable: 'a', candidate: null }],
+    ['an aborted rollback is undone', [fact('a', 'ABORTED', 'ROLLBACK'), fact('b', 'SUCCEEDED')], { stable: 'b', candidate: null }],
+    ['a roll-forward is a deployment like any', [fact('b', 'RUNNING', 'ROLL_FORWARD'), fact('a', 'SUCCEEDED', 'ROLLBACK')], { stable: 'a', candidate: 'b' }],
+  ] as const)('%s', (_, newestFirst, expected) => {
+    expect(builds([...newestFirst])).toEqual(expected);
+  });
+
+  it('never takes away what is stable while anything ever succeeded', () => {
+    const anyFact = fc.record({
+      build: fc.constantFrom('a', 'b', 'c'),
+      status: fc.constantFrom('RUNNING', 'SUCCEEDED', 'FAILED', 'ABORTED', 'SUPERSEDED') as fc.Arbitrary<DeploymentFact['status']>,
+      kind: fc.constantFrom('DEPLOY', 'ROLLBACK', 'ROLL_FORWARD') as fc.Arbitrary<DeploymentFact['kind']>,
+    });
+    fc.assert(
+      fc.property(fc.array(anyFact, { maxLength: 8 }), (history) => {
+        const facts = history.map(({ build, status, kind }) => fact(build, status, kind)).reverse();
+        const { stable, candidate } = statementFor(facts);
+        if (facts.some(({ status }) => status === 'SUCCEEDED')) expect(stable).not.toBeNull();
+        if (candidate) expect(facts[0]).toMatchObject({ id: candidate.deployment, status: 'RUNNING' });
+      }),
+    );
+  });
+});

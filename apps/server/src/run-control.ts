@@ -1,0 +1,128 @@
+import { systemClock } from '@starling/shared/clock.ts';
+import { Signer } from '@starling/shared/signing.ts';
+import { sql } from 'drizzle-orm';
+import { openChangeFeed } from './api/change-feed.ts';
+import { startApiServer } from './api/server.ts';
+import { grantToken } from './api/tokens.ts';
+import { openBlobStore } from './blobs/open-store.ts';
+import { resolveRef } from './builder/resolve-ref.ts';
+import type { ControlConfig } from './config.ts';
+import type { Topic } from './db/changes.ts';
+import { connect, disconnect } from './db/connect.ts';
+import { standForLeader } from './db/leader.ts';
+import { migrateToLatest } from './db/migrate.ts';
+import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
+import { createLogger } from './lib/log.ts';
+import type { Loop } from './lib/loop.ts';
+import { sayReady, untilStopped } from './lib/process-life.ts';
+import { startMonitor } from './monitor/monitor.ts';
+import { configureRegions } from './regions/configure-regions.ts';
+import { startRolloutController } from './rollouts/controller.ts';
+import { defaultPolicy } from './rollouts/decide.ts';
+import { deploymentRows } from './rollouts/deployment-rows.ts';
+import { replicaRows } from './synchronizer/replica-rows.ts';
+import { startSynchronizer } from './synchronizer/synchronizer.ts';
+import { postgresVersionKeys } from './version-keys/postgres-store.ts';
+
+const rolloutsEveryMs = 2_000;
+
+/** The control role: the API and console, and the loops that this server leads. */
+export async function runControl(config: ControlConfig): Promise<void> {
+  const log = createLogger('control', config.STARLING_LOG_LEVEL);
+  const clock = systemClock;
+  await migrateToLatest(config.DATABASE_URL);
+  const database = connect(config.DATABASE_URL, { applicationName: 'starling-control', maxConnections: 20 });
+  const regions = config.STARLING_REGIONS.map(({ name }) => name);
+  await configureRegions(database, regions);
+  if (config.STARLING_ADMIN_TOKEN) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN);
+  if (config.STARLING_HUB_TOKEN) await grantToken(database, 'hubs', 'hub', config.STARLING_HUB_TOKEN);
+
+  const changes = await openChangeFeed(database);
+  /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
+  const led = (name: string, topics: Topic[], start: () => Loop) => {
+    let loop: Loop | undefined;
+    const unsubscribe = changes.subscribe((topic) => {
+      if (topics.includes(topic)) loop?.nudge();
+    });
+    const candidacy = standForLeader({
+      database,
+      name,
+      clock,
+      log,
+      lead: () => {
+        loop = start();
+        return loop;
+      },
+    });
+    return async () => {
+      unsubscribe();
+      await candidacy.stop();
+    };
+  };
+  const stopLoops = [
+    led('monitor', [], () =>
+      startMonitor({
+        jobs: {
+          requeueStale: (staleMs) => requeueStale(database, staleMs),
+          failOverdue: () => failOverdue(database),
+          failUnclaimed: (maxWaitMs) => failUnclaimed(database, maxWaitMs),
+        },
+        staleMs: config.STARLING_STALE_AFTER,
+        maxWaitMs: config.STARLING_QUEUE_DEADLINE,
+        everyMs: config.STARLING_MONITOR_EVERY,
+        clock,
+        log,
+      }),
+    ),
+    led('synchronizer', ['replicas'], () =>
+      startSynchronizer({
+        rows: replicaRows(database),
+        main: openBlobStore(config.STARLING_BLOBS),
+        regions: new Map(config.STARLING_REGIONS.map(({ name, blobs }) => [name, openBlobStore(blobs)])),
+        everyMs: config.STARLING_SYNCHRONIZE_EVERY,
+        clock,
+        log,
+      }),
+    ),
+    led('rollouts', ['deployments', 'machines'], () =>
+      startRolloutController({
+        rows: deploymentRows(database),
+        keys: postgresVersionKeys(database, clock, log),
+        signer: new Signer('version-key', config.STARLING_VERSION_SIGNING_KEY),
+        regions,
+        policy: defaultPolicy,
+        everyMs: rolloutsEveryMs,
+        clock,
+        log,
+      }),
+    ),
+  ];
+
+  const server = await startApiServer({
+    host: config.STARLING_HOST,
+    port: config.STARLING_PORT,
+    consoleFolder: config.STARLING_CONSOLE,
+    isHealthy: async () => {
+      const reached = await database.execute(sql`select 1`).then(
+        () => true,
+        () => false,
+      );
+      return { healthy: reached, database: reached ? 'reached' : 'not reached' };
+    },
+    database,
+    changes,
+    clock,
+    log,
+    resolveRef,
+    limits: { maxAttempts: config.STARLING_MAX_ATTEMPTS, buildDeadlineMs: config.STARLING_BUILD_DEADLINE },
+    version: '0.1.0',
+  });
+  sayReady({ url: server.url });
+
+  untilStopped(log, async () => {
+    await server.stop();
+    await Promise.all(stopLoops.map((stop) => stop()));
+    await changes.stop();
+    await disconnect(database);
+  });
+}

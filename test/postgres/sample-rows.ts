@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import type { Attempt, FinishedBuild } from '@starling/server/builder/ports.ts';
+import type { Database } from '@starling/server/db/connect.ts';
+import { createJob } from '@starling/server/jobs/create.ts';
+import { jobQueue } from '@starling/server/jobs/queue.ts';
+import { projects, regions } from '../../drizzle/schema/index.ts';
+
+export const someSha = () => randomBytes(20).toString('hex');
+export const someDigest = () => randomBytes(32).toString('hex');
+
+export async function addProject(database: Database, name: string): Promise<void> {
+  const project = { name, repositoryUrl: '/repository', defaultRef: 'main', binaryName: name, createdBy: 'test' };
+  await database.insert(projects).values(project).onConflictDoNothing();
+}
+
+export async function addRegions(database: Database, names: string[]): Promise<void> {
+  await database
+    .insert(regions)
+    .values(names.map((name, position) => ({ name, position })))
+    .onConflictDoNothing();
+}
+
+export function addJob(
+  database: Database,
+  project: string,
+  { commitSha = someSha(), maxAttempts = 3, deadlineMs = 900_000, force = false } = {},
+) {
+  const job = {
+    project,
+    commitSha,
+    requestedRef: 'main',
+    requestedBy: 'test',
+    repositoryUrl: '/repository',
+    binaryName: project,
+    maxAttempts,
+    deadlineMs,
+  };
+  return createJob(database, job, force);
+}
+
+export function finishedBuild(buildId: string, overrides: Partial<FinishedBuild> = {}): FinishedBuild {
+  return {
+    buildId,
+    commitAuthor: 'Ada Example',
+    commitSubject: 'Change something',
+    committedAt: new Date(0),
+    manifestDigest: someDigest(),
+    manifestBytes: 1_000,
+    packDigest: someDigest(),
+    packBytes: 50_000,
+    infoHash: someSha(),
+    fileCount: 3,
+    ...overrides,
+  };
+}
+
+/** A project with one completed build; its replicas are PENDING in every region there is. */
+export async function addBuild(
+  database: Database,
+  project: string,
+  overrides: Partial<FinishedBuild> = {},
+): Promise<{ attempt: Attempt; build: FinishedBuild }> {
+  await addProject(database, project);
+  const { id } = await addJob(database, project);
+  const queue = jobQueue(database);
+  let attempt = (await queue.take('test-worker'))!;
+  // Jobs that the test left waiting are older and come first.
+  while (attempt.jobId !== id) attempt = (await queue.take('test-worker'))!;
+  const build = finishedBuild(await queue.reserveBuildId(attempt), overrides);
+  await queue.complete(attempt, build);
+  return { attempt, build };
+}
