@@ -1,0 +1,217 @@
+import { type Clock, systemClock } from '@starling/shared/clock.ts';
+import { formatDuration } from '@starling/shared/durations.ts';
+import { messageOf } from '@starling/shared/errors.ts';
+import { type HubFrame, hubProtocolVersion, type SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { VersionKey } from '@starling/shared/version-key.ts';
+import { projectName } from '@starling/shared/words.ts';
+import type { Swarm, SwarmOptions } from '@starling/swarm/swarm.ts';
+import type { Logger } from 'pino';
+import type { AgentConfig } from './config.ts';
+import { HubConnection } from './control/hub-connection.ts';
+import { KeyGate } from './control/key-gate.ts';
+import { KeyStore } from './control/key-store.ts';
+import { type FreeBytes, freeBytes } from './fetch/disk-space.ts';
+import { PackSwarms } from './fetch/pack-swarms.ts';
+import { lockDataFolder } from './lib/data-lock.ts';
+import { makeFolder } from './lib/durable-file.ts';
+import type { JournalWatch } from './machine/journal.ts';
+import { desiredBy, reportOf, type Situation } from './machine/situation.ts';
+import { openProject, type Project } from './project.ts';
+import { Outbox } from './report/outbox.ts';
+import { ReportSender } from './report/report-sender.ts';
+import { DataLayout } from './slots/layout.ts';
+import { namesIn } from './slots/slot-store.ts';
+import { agentVersion } from './version.ts';
+
+export interface AgentOptions {
+  config: AgentConfig;
+  openSwarm: (options: SwarmOptions) => Promise<Swarm>;
+  log: Logger;
+  clock?: Clock;
+  freeBytes?: FreeBytes;
+  watchJournal?: (project: string, ...rest: Parameters<JournalWatch>) => void | Promise<void>;
+  /** Told when the agent found a defect of its own and must not go on; by default it is thrown. */
+  onDefect?: (error: unknown) => void;
+}
+
+export interface Agent {
+  /** Where others of the swarm reach this machine. */
+  readonly swarmAddress: SwarmPeer;
+  /** What the journal of a project says; undefined when no key named it yet. */
+  situationOf(project: string): Situation | undefined;
+  /** Stops all work where it is, programs as the configuration says, and lets go of the data folder. */
+  stop(): Promise<void>;
+}
+
+const maxConnections = 64;
+const stopPartMs = 10_000;
+
+/**
+ * Starts the agent of this machine: takes the data folder, opens the swarm, goes on with every project where the
+ * journal stands, and connects to the hub. CONFLICT when another agent has the data folder.
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { config, log } = options;
+  const clock = options.clock ?? systemClock;
+  const layout = new DataLayout(config.dataFolder);
+  for (const folder of [layout.root, layout.keys, layout.packs, layout.projects]) await makeFolder(folder);
+  const unlock = await lockDataFolder(layout.root);
+  const outbox = await Outbox.open(layout.outbox, clock);
+  const keys = await KeyStore.open(layout.keys);
+  const swarm = await options
+    .openSwarm({ host: config.swarmHost, port: config.swarmPort, maxConnections })
+    .catch(async (thrown) => {
+      await unlock();
+      throw thrown;
+    });
+
+  const projects = new Map<string, Promise<Project>>();
+  const machines = new Map<string, Project>();
+  const connection = new HubConnection({
+    hubUrl: config.hubUrl,
+    token: config.token,
+    clock,
+    log,
+    hello: () => ({
+      type: 'hello',
+      protocol: hubProtocolVersion,
+      machine: config.machine,
+      region: config.region,
+      labels: config.labels,
+      agentVersion,
+      swarm: swarm.address,
+    }),
+    onWelcome: () => {
+      restate();
+      sender.connected();
+      packs.announceAll();
+    },
+    onFrame,
+  });
+  const sender = new ReportSender(outbox, (frame) => connection.send(frame));
+  const packs = new PackSwarms({ swarm, folder: layout.packs, clock, log, send: (frame) => connection.send(frame) });
+  const gate = new KeyGate({ keys, trusted: config.versionKeys, region: config.region, clock });
+
+  // Programs and seeds first: what the machine runs does not wait for a hub.
+  const known = (await namesIn(layout.projects)).filter((name) => projectName.safeParse(name).success);
+  for (const name of known) await projectOf(name);
+  for (const key of keys.all()) await follow(key);
+  packs.start();
+  connection.start();
+  log.info({ machine: config.machine, region: config.region, swarm: swarm.address, version: agentVersion }, 'started');
+
+  return {
+    swarmAddress: swarm.address,
+    situationOf: (name) => machines.get(name)?.machine.situation,
+    stop,
+  };
+
+  function projectOf(name: string): Promise<Project> {
+    let project = projects.get(name);
+    if (!project) {
+      project = openProject(name, {
+        config,
+        layout,
+        packs,
+        clock,
+        log: log.child({ project: name }),
+        freeBytes: options.freeBytes ?? freeBytes,
+        watchJournal: options.watchJournal && ((...rest) => options.watchJournal?.(name, ...rest)),
+        prunePacks,
+        report: (content) => void outbox.append(content),
+        send: (frame) => connection.send(frame),
+        onDefect,
+      }).then((opened) => {
+        machines.set(name, opened);
+        opened.machine.start();
+        return opened;
+      });
+      projects.set(name, project);
+    }
+    return project;
+  }
+
+  async function follow(key: VersionKey): Promise<void> {
+    (await projectOf(key.project)).machine.follow(desiredBy(key, config.machine));
+  }
+
+  function onFrame(frame: HubFrame): void {
+    if (frame.type === 'reportsAccepted') sender.accepted(frame.upToSequence);
+    if (frame.type === 'peers') packs.setPeers(frame.infoHash, frame.peers);
+    if (frame.type === 'key') {
+      gate
+        .admit(frame.key)
+        .then((verdict) => {
+          if (verdict.follow) return follow(frame.key);
+          if (verdict.reason !== null) refuse(frame.key.project, verdict.reason);
+        })
+        .catch((thrown) => log.error({ err: thrown }, `a key could not be followed: ${messageOf(thrown)}`));
+    }
+  }
+
+  /** Tells of a key that is not followed; the step that the machine is in stays as it is. */
+  function refuse(name: string, reason: string): void {
+    log.warn({ project: name }, reason);
+    const machine = machines.get(name)?.machine;
+    const nothing = { step: 'IDLE', observedBuild: null, desiredBuild: null, deployment: null } as const;
+    if (machine) machine.note(reason);
+    else outbox.append({ project: name, ...nothing, detail: reason });
+  }
+
+  /** Says how every project stands, so that control knows it whatever it missed. */
+  function restate(): void {
+    for (const [name, { machine }] of machines) {
+      const { problem, state } = machine.situation;
+      const now = reportOf(machine.situation, state === 'FAILED' || state === 'REVERTING' ? problem : '');
+      const waiting = outbox.latestOf(name);
+      const isSaid =
+        waiting?.step === now.step &&
+        waiting.deployment === now.deployment &&
+        waiting.observedBuild === now.observedBuild;
+      if (!isSaid) outbox.append(now);
+    }
+  }
+
+  async function prunePacks(): Promise<void> {
+    const needed = new Set<string>();
+    for (const { slots } of machines.values()) for (const sha256 of await slots.packs()) needed.add(sha256);
+    await packs.prune(needed);
+  }
+
+  function onDefect(error: unknown): void {
+    log.fatal({ err: error }, `a defect of the agent: ${messageOf(error)}`);
+    if (options.onDefect) options.onDefect(error);
+    else throw error;
+  }
+
+  async function stop(): Promise<void> {
+    await part('the hub', connection.stop());
+    await Promise.all([...machines].map(([name, { machine }]) => part(`the project ${name}`, machine.stop())));
+    if (config.programsOnStop === 'stop') {
+      await Promise.all(
+        [...machines].map(([name, { stopProgram }]) => part(`the program of ${name}`, stopProgram(), false)),
+      );
+    }
+    await part('the packs', packs.close());
+    await part('the swarm', swarm.close());
+    await part('the outbox', outbox.close());
+    await part('the data folder', unlock());
+    log.info('stopped');
+  }
+
+  /** One part of stopping: what fails or hangs is logged, and the rest is still stopped. */
+  async function part(what: string, work: Promise<void>, limited = true): Promise<void> {
+    const done = new AbortController();
+    try {
+      const late = clock.sleep(stopPartMs, done.signal).then(() => {
+        if (!done.signal.aborted) throw new Error(`not within ${formatDuration(stopPartMs)}`);
+      });
+      await (limited ? Promise.race([work, late]) : work);
+      late.catch(() => undefined);
+    } catch (thrown) {
+      log.error({ err: thrown }, `stopping ${what} failed: ${messageOf(thrown)}`);
+    } finally {
+      done.abort();
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { messageOf, StarlingError } from '@starling/shared/errors.ts';
+import { TrustedKeys } from '@starling/shared/signing.ts';
+import { machineId, regionName } from '@starling/shared/words.ts';
+import { z } from 'zod';
+
+export interface AgentConfig {
+  dataFolder: string;
+  machine: string;
+  region: string;
+  labels: Record<string, string>;
+  /** `http://host:port`, without a slash at its end. */
+  hubUrl: string;
+  token: string;
+  manifestKeys: TrustedKeys;
+  versionKeys: TrustedKeys;
+  swarmHost: string;
+  /** 0 takes any free port. */
+  swarmPort: number;
+  /** Slots to keep of each project, the current one included. */
+  keepSlots: number;
+  /** What becomes of the programs when the agent is told to stop. */
+  programsOnStop: 'leave' | 'stop';
+  logLevel: string;
+  /** What programs inherit of the agent's own environment: no token, no key. */
+  programEnvironment: Record<string, string>;
+}
+
+const labels = z.string().transform((text, context) => {
+  const found: Record<string, string> = {};
+  for (const pair of text.split(',').filter((part) => part.trim() !== '')) {
+    const match = /^\s*([A-Za-z0-9][A-Za-z0-9._/-]{0,62})=([^,]{0,255})$/.exec(pair);
+    if (!match) {
+      context.addIssue({ code: 'custom', message: `expected pairs such as "rack=r1,zone=a", found "${pair.trim()}"` });
+      return z.NEVER;
+    }
+    found[match[1] as string] = (match[2] as string).trim();
+  }
+  return found;
+});
+
+const paths = z
+  .string()
+  .min(1)
+  .transform((text) => text.split(',').map((path) => path.trim()));
+const port = z.coerce.number().int().min(0).max(65_535);
+
+const variables = z.object({
+  STARLING_AGENT_DATA: z
+    .string()
+    .min(1)
+    .transform((path) => resolve(path)),
+  STARLING_MACHINE: machineId,
+  STARLING_REGION: regionName,
+  STARLING_HUB_URL: z
+    .url({ protocol: /^https?$/, message: 'expected a URL such as http://hub.example:7400' })
+    .transform((url) => url.replace(/\/+$/, '')),
+  STARLING_AGENT_TOKEN: z.string().min(1),
+  STARLING_LABELS: labels.default({}),
+  STARLING_MANIFEST_PUBLIC_KEYS: paths,
+  STARLING_VERSION_PUBLIC_KEYS: paths,
+  STARLING_SWARM_HOST: z.string().min(1).default('127.0.0.1'),
+  STARLING_SWARM_PORT: port.default(0),
+  STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
+  STARLING_PROGRAMS_ON_STOP: z.enum(['leave', 'stop']).default('leave'),
+  STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+const inherited = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+
+/** Reads the configuration from environment variables. INVALID_INPUT names the variable at fault. */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentConfig {
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = variables.safeParse(set);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const field = String(issue?.path[0] ?? 'the environment');
+    const missing = set[field] === undefined;
+    throw new StarlingError('INVALID_INPUT', `${field}: ${missing ? 'is not set' : (issue?.message ?? 'is wrong')}`, {
+      field,
+      fix: `Set ${field}; docs/reference/agent.md lists every variable.`,
+    });
+  }
+  const values = parsed.data;
+  return {
+    dataFolder: values.STARLING_AGENT_DATA,
+    machine: values.STARLING_MACHINE,
+    region: values.STARLING_REGION,
+    labels: values.STARLING_LABELS,
+    hubUrl: values.STARLING_HUB_URL,
+    token: values.STARLING_AGENT_TOKEN,
+    manifestKeys: trustedKeys('manifest', 'STARLING_MANIFEST_PUBLIC_KEYS', values.STARLING_MANIFEST_PUBLIC_KEYS),
+    versionKeys: trustedKeys('version-key', 'STARLING_VERSION_PUBLIC_KEYS', values.STARLING_VERSION_PUBLIC_KEYS),
+    swarmHost: values.STARLING_SWARM_HOST,
+    swarmPort: values.STARLING_SWARM_PORT,
+    keepSlots: values.STARLING_KEEP_SLOTS,
+    programsOnStop: values.STARLING_PROGRAMS_ON_STOP,
+    logLevel: values.STARLING_LOG_LEVEL,
+    programEnvironment: Object.fromEntries(
+      inherited.flatMap((name) => (set[name] === undefined ? [] : [[name, set[name] as string]])),
+    ),
+  };
+}
+
+function trustedKeys(kind: 'manifest' | 'version-key', variable: string, files: string[]): TrustedKeys {
+  try {
+    return new TrustedKeys(
+      kind,
+      files.map((file) => readFileSync(file, 'utf8')),
+    );
+  } catch (thrown) {
+    throw new StarlingError('INVALID_INPUT', `${variable}: ${messageOf(thrown)}`, {
+      field: variable,
+      fix: 'Give the paths of Ed25519 public keys in PEM, with commas between them.',
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import { type Desired, type Situation, sameBuild, sameTarget } from './situation.ts';
+
+/** Everything that can happen to a project on a machine: keys arrive, and steps end. */
+export type MachineEvent =
+  /** The key names a target that takes work. */
+  | { type: 'TARGET_NEW'; desired: Desired }
+  /** The key names the build that is committed here already. */
+  | { type: 'TARGET_CURRENT'; desired: Desired }
+  /** The target is the same, but it became the stable one, or is it no longer. */
+  | { type: 'TARGET_KEPT'; desired: Desired }
+  /** The key names nothing for this machine, and nothing is committed here. */
+  | { type: 'TARGET_NONE' }
+  /** The key names nothing for this machine any more: what is committed must go. */
+  | { type: 'RETIRE' }
+  | { type: 'SLOT_READY' }
+  | { type: 'PACK_FETCHED' }
+  /** The pack is not there, or was thrown away because its digest was wrong: it is fetched once more. */
+  | { type: 'PACK_LOST' }
+  | { type: 'UNPACKED' }
+  | { type: 'CLEARED' }
+  | { type: 'STOPPED' }
+  | { type: 'SWAPPED' }
+  | { type: 'STARTED' }
+  | { type: 'HEALTHY' }
+  | { type: 'STEP_FAILED'; reason: string; at: number }
+  /** Back on the earlier build; the remark says what was not as it should be there, or is empty. */
+  | { type: 'REVERTED'; remark: string; at: number }
+  | { type: 'RETIRED' }
+  | { type: 'RETRY' };
+export type EventType = MachineEvent['type'];
+
+/**
+ * What a key means in a situation, or undefined when it changes nothing. `troubled`: the committed program keeps
+ * exiting, so a new deployment of the same build is an update like any other rather than done already.
+ */
+export function targetEvent(now: Situation, desired: Desired | null, troubled: boolean): MachineEvent | undefined {
+  if (!desired) {
+    if (now.current) return { type: 'RETIRE' };
+    return now.state === 'IDLE' ? undefined : { type: 'TARGET_NONE' };
+  }
+  const wanted = desired.target;
+  const worksOn = now.state === 'COMMITTED' ? now.current : now.state === 'IDLE' ? null : now.attempt;
+  if (worksOn && sameTarget(worksOn, wanted)) {
+    const known = now.desired && sameTarget(now.desired.target, wanted) && now.desired.stable === desired.stable;
+    return known ? undefined : { type: 'TARGET_KEPT', desired };
+  }
+  const isThere = now.current && sameBuild(now.current, wanted) && !troubled;
+  return { type: isThere ? 'TARGET_CURRENT' : 'TARGET_NEW', desired };
+}

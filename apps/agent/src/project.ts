@@ -1,0 +1,85 @@
+import type { Clock } from '@starling/shared/clock.ts';
+import type { AgentFrame } from '@starling/shared/hub-protocol.ts';
+import type { Logger } from 'pino';
+import type { AgentConfig } from './config.ts';
+import type { FreeBytes } from './fetch/disk-space.ts';
+import { downloadManifest } from './fetch/manifest-download.ts';
+import type { PackSwarms } from './fetch/pack-swarms.ts';
+import { makeFolder } from './lib/durable-file.ts';
+import { Journal, type JournalWatch } from './machine/journal.ts';
+import { ProjectMachine } from './machine/project-machine.ts';
+import type { ReportContent } from './report/outbox.ts';
+import type { DataLayout } from './slots/layout.ts';
+import { SlotStore } from './slots/slot-store.ts';
+import { graceOfRunning, type StepContext } from './steps/step.ts';
+import { ProgramHost } from './supervise/program-host.ts';
+import { Supervisor } from './supervise/supervisor.ts';
+
+export interface ProjectOptions {
+  config: AgentConfig;
+  layout: DataLayout;
+  packs: PackSwarms;
+  clock: Clock;
+  log: Logger;
+  freeBytes: FreeBytes;
+  watchJournal: JournalWatch | undefined;
+  prunePacks: () => Promise<void>;
+  report: (content: ReportContent) => void;
+  send: (frame: AgentFrame) => void;
+  onDefect: (error: unknown) => void;
+}
+
+/** All that the agent has for one project. */
+export interface Project {
+  machine: ProjectMachine;
+  slots: SlotStore;
+  /** Ends the program that runs, within its grace. */
+  stopProgram: () => Promise<void>;
+}
+
+/** Puts the parts of one project together, with the situation that its journal holds. */
+export async function openProject(name: string, options: ProjectOptions): Promise<Project> {
+  const { clock, config, layout, log, packs } = options;
+  const place = layout.project(name);
+  await makeFolder(place.folder);
+  const slots = new SlotStore(name, place, config.manifestKeys);
+  const programs = new ProgramHost({
+    project: name,
+    projectFolder: place.folder,
+    environment: { ...config.programEnvironment, STARLING_MACHINE: config.machine, STARLING_REGION: config.region },
+    clock,
+  });
+  const note = (detail: string) => machine.note(detail);
+  const context: StepContext = {
+    project: name,
+    dataFolder: layout.root,
+    keepSlots: config.keepSlots,
+    slots,
+    programs,
+    packs,
+    clock,
+    log,
+    freeBytes: options.freeBytes,
+    downloadManifest: (digest, signal) =>
+      downloadManifest(digest, { hubUrl: config.hubUrl, token: config.token, clock, onWaiting: note }, signal),
+    prunePacks: options.prunePacks,
+    note,
+    progress: (progress) => options.send({ type: 'progress', progress: { project: name, ...progress } }),
+  };
+  const journal = new Journal(place.journal, options.watchJournal);
+  const { situation, unreadable } = await journal.read(name);
+  if (unreadable) log.error('the journal could not be read; it was moved aside and begun anew');
+  const machine = new ProjectMachine(situation, {
+    context,
+    journal,
+    supervisor: new Supervisor({ programs, slots, clock, log, note }),
+    report: options.report,
+    onDefect: options.onDefect,
+  });
+  return {
+    machine,
+    slots,
+    stopProgram: async () =>
+      programs.stop(await graceOfRunning(context, machine.situation), new AbortController().signal),
+  };
+}

@@ -1,0 +1,56 @@
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMissing, makeFolder } from '../lib/durable-file.ts';
+
+const rotateAtBytes = 10 * 1024 * 1024;
+const tailBytes = 16 * 1024;
+export const tailLines = 20;
+
+/** The file that a project's program writes to itself, so that its output survives the agent. */
+export class ProgramLog {
+  readonly #folder: string;
+  readonly path: string;
+
+  constructor(projectFolder: string) {
+    this.#folder = join(projectFolder, 'logs');
+    this.path = join(this.#folder, 'program.log');
+  }
+
+  /** Opens the log for one run; over 10 MiB it becomes `program.log.1` first. `start` is where the run's lines begin. */
+  async openForRun(): Promise<{ file: FileHandle; start: number }> {
+    await makeFolder(this.#folder);
+    let file = await open(this.path, 'a', 0o644);
+    let { size } = await file.stat();
+    if (size > rotateAtBytes) {
+      await file.close();
+      await rename(this.path, `${this.path}.1`);
+      file = await open(this.path, 'a', 0o644);
+      size = 0;
+    }
+    return { file, start: size };
+  }
+
+  /** The last lines (20 at most, of the last 16 KiB) of the run that began at `start`; empty when it said nothing. */
+  async tail(start: number): Promise<string> {
+    let file: FileHandle;
+    try {
+      file = await open(this.path, 'r');
+    } catch (thrown) {
+      if (isMissing(thrown)) return '';
+      throw thrown;
+    }
+    try {
+      const { size } = await file.stat();
+      const from = Math.max(start > size ? 0 : start, size - tailBytes);
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
+      // Colours and other control characters do not belong in a report.
+      const text = buffer
+        .toString('utf8', 0, bytesRead)
+        .replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
+        .replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '');
+      return text.trimEnd().split('\n').slice(-tailLines).join('\n').slice(-3_000);
+    } finally {
+      await file.close();
+    }
+  }
+}

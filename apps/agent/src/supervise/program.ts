@@ -1,0 +1,105 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Clock } from '@starling/shared/clock.ts';
+import { throwIfAborted, untilAborted } from '../lib/abort.ts';
+import { groupIsAlive, identityOf, isOfThisBoot } from './process-identity.ts';
+
+/** Why a program was started: for an update, to go back to the earlier build, or because it had exited. */
+export type StartReason = 'update' | 'revert' | 'restart';
+
+/** What is written down of the program that runs. */
+export interface ProgramRecord {
+  launch: string;
+  build: string;
+  deployment: number;
+  reason: StartReason;
+  port: number | null;
+  /** Where this run's lines begin in the log. */
+  logStart: number;
+  /** Null from before the start until the process is known. */
+  process: { pid: number; identity: string } | null;
+}
+
+/** How a program ended: `exited with code 3`, `was ended by SIGSEGV`, `is gone` when nobody was there to see. */
+export interface ProgramExit {
+  text: string;
+}
+
+const lookEveryMs = 500;
+const stopLookEveryMs = 25;
+const afterKillMs = 10_000;
+
+/** A program that was started by this agent, or by the one before it and adopted. */
+export class Program {
+  readonly record: ProgramRecord & { process: { pid: number; identity: string } };
+  readonly #exit: Promise<ProgramExit> | undefined;
+  readonly #clock: Clock;
+
+  constructor(record: Program['record'], child: ChildProcess | undefined, clock: Clock) {
+    this.record = record;
+    this.#clock = clock;
+    this.#exit = child && exitOf(child);
+  }
+
+  isAlive(): boolean {
+    return identityOf(this.record.process.pid) === this.record.process.identity;
+  }
+
+  /** Waits until the program's first process has ended. Rejects with Aborted. */
+  async untilExit(signal: AbortSignal): Promise<ProgramExit> {
+    if (this.#exit) return untilAborted(this.#exit, signal);
+    // An adopted program is no child of ours, so there is nobody to tell us.
+    while (this.isAlive()) {
+      await this.#clock.sleep(lookEveryMs, signal);
+      throwIfAborted(signal);
+    }
+    return { text: 'is gone' };
+  }
+
+  /**
+   * Ends the program's whole process group: SIGTERM, then SIGKILL after `graceMs`. Also takes what the group left
+   * behind when the first process is gone. Resolves to false when something is still there 10 s after SIGKILL.
+   * Rejects with Aborted; stopping again then goes on.
+   */
+  async stop(graceMs: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#groupIsOurs()) return true;
+    this.#signal('SIGTERM');
+    if (await this.#gone(graceMs, signal)) return true;
+    this.#signal('SIGKILL');
+    return this.#gone(afterKillMs, signal);
+  }
+
+  /** A group number is not given away while the group has members; before this boot it was someone else's. */
+  #groupIsOurs(): boolean {
+    const { pid, identity } = this.record.process;
+    if (!isOfThisBoot(identity)) return false;
+    const now = identityOf(pid);
+    return now === undefined ? groupIsAlive(pid) : now === identity;
+  }
+
+  #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
+    try {
+      process.kill(-this.record.process.pid, signal);
+    } catch (thrown) {
+      if ((thrown as { code?: string }).code !== 'ESRCH') throw thrown;
+    }
+  }
+
+  async #gone(withinMs: number, signal: AbortSignal): Promise<boolean> {
+    const until = this.#clock.now() + withinMs;
+    for (;;) {
+      if (!this.#groupIsOurs()) return true;
+      if (this.#clock.now() >= until) return false;
+      await this.#clock.sleep(stopLookEveryMs, signal);
+      throwIfAborted(signal);
+    }
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<ProgramExit> {
+  return new Promise((resolve) => {
+    const done = (code: number | null, signal: string | null) =>
+      resolve({ text: signal ? `was ended by ${signal}` : `exited with code ${code}` });
+    if (child.exitCode !== null || child.signalCode !== null) return done(child.exitCode, child.signalCode);
+    child.once('exit', done);
+  });
+}
