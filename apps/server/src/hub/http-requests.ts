@@ -1,0 +1,95 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { sha256Hex } from '@starling/shared/words.ts';
+import { parseByteRange } from './byte-range.ts';
+import { bearerMatches } from './token.ts';
+
+export interface ServedBytes {
+  manifest(digest: string): { path: string } | 'pulling' | undefined;
+  pack(sha256: string): { path: string } | 'pulling' | undefined;
+}
+
+export interface RequestOptions {
+  agentToken: string;
+  bytes: ServedBytes;
+  /** What `/healthz` answers. */
+  health: () => object;
+}
+
+/** Answers `GET /healthz`, and with the agents' token `GET|HEAD /manifests/<digest>` and `/packs/<sha256>`. */
+export async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: RequestOptions,
+): Promise<void> {
+  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('allow', 'GET, HEAD');
+    return say(response, 405, 'only GET and HEAD are answered here');
+  }
+  if (path === '/healthz') return sendJson(response, options.health());
+  const [, kind, digest, ...more] = path.split('/');
+  if ((kind !== 'manifests' && kind !== 'packs') || more.length > 0 || !sha256Hex.safeParse(digest).success)
+    return say(response, 404, `there is nothing at ${path}`);
+  if (!bearerMatches(request.headers.authorization, options.agentToken)) {
+    response.setHeader('www-authenticate', 'Bearer');
+    return say(response, 401, 'the agent token is missing or wrong');
+  }
+  const name = digest as string;
+  const found = kind === 'manifests' ? options.bytes.manifest(name) : options.bytes.pack(name);
+  if (found === undefined) return say(response, 404, `no version key names ${path}`);
+  if (found === 'pulling') {
+    response.setHeader('retry-after', '1');
+    return say(response, 503, `${path} is being pulled to this hub`);
+  }
+  await sendFile(request, response, found.path, name);
+}
+
+async function sendFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  digest: string,
+): Promise<void> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => undefined,
+  );
+  if (size === undefined) return say(response, 404, 'it was let go of a moment ago');
+  const etag = `"${digest}"`;
+  const isRangeOfThis = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
+  const range = isRangeOfThis ? parseByteRange(request.headers.range, size) : undefined;
+  response.setHeader('accept-ranges', 'bytes');
+  if (range === 'unsatisfiable') {
+    response.setHeader('content-range', `bytes */${size}`);
+    return say(response, 416, `there are ${size} bytes`);
+  }
+  const { start, end } = range ?? { start: 0, end: size };
+  if (range) response.setHeader('content-range', `bytes ${start}-${end - 1}/${size}`);
+  response.writeHead(range ? 206 : 200, {
+    'content-type': 'application/octet-stream',
+    'content-length': end - start,
+    'cache-control': 'private, max-age=31536000, immutable',
+    etag,
+  });
+  if (request.method === 'HEAD' || start === end) {
+    response.end();
+    return;
+  }
+  // The client may leave at any moment, which is no error of ours; its socket is gone then.
+  await pipeline(createReadStream(path, { start, end: end - 1, highWaterMark: 256 * 1024 }), response).catch(() =>
+    response.destroy(),
+  );
+}
+
+function sendJson(response: ServerResponse, body: object): void {
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+function say(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end(`${text}\n`);
+}

@@ -1,0 +1,266 @@
+import { mkdir } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { messageOf, StarlingError } from '@starling/shared/errors.ts';
+import { maxFrameBytes } from '@starling/shared/hub-protocol.ts';
+import { TrustedKeys } from '@starling/shared/signing.ts';
+import { buildsNamedBy } from '@starling/shared/version-key.ts';
+import type { Swarm } from '@starling/swarm/swarm.ts';
+import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
+import { WebSocketServer } from 'ws';
+import { Loop } from '../lib/loop.ts';
+import { Agents } from './agents.ts';
+import { answer } from './http-requests.ts';
+import { KnownKeys } from './known-keys.ts';
+import type { HubOptions, RunningHub } from './ports.ts';
+import { ReportQueue } from './report-queue.ts';
+import { Shelf } from './shelf.ts';
+import { bearerMatches } from './token.ts';
+import { Tracker } from './tracker.ts';
+
+const maxReports = 20_000;
+const maxSwarmConnections = 500;
+const handOutEveryMs = 500;
+const pulseEveryMs = 10_000;
+const idleSocketTimeoutMs = 120_000;
+const watchPauseMs = 1_000;
+const farewellMs = 1_000;
+
+/**
+ * Starts the hub of a region: it holds the builds that the region's version keys name, hands keys and bytes to the
+ * region's agents, tells them of each other, and passes on what they report. Resolves when it listens; the key store,
+ * the blob store and control may all be away then, and are tried until they are back. Rejects with UNAVAILABLE when
+ * an address cannot be listened on.
+ */
+export async function startHub(options: HubOptions): Promise<RunningHub> {
+  await mkdir(options.dataDir, { recursive: true });
+  const { host, port, maxConnections = maxSwarmConnections } = options.swarm;
+  const swarm = await openSwarm({ host, port, maxConnections });
+  try {
+    return await new Hub(options, swarm).start();
+  } catch (thrown) {
+    await swarm.close();
+    throw thrown;
+  }
+}
+
+class Hub implements RunningHub {
+  url = '';
+  readonly #options: HubOptions;
+  readonly #swarm: Swarm;
+  readonly #stopping = new AbortController();
+  readonly #keys: KnownKeys;
+  readonly #shelf: Shelf;
+  readonly #tracker: Tracker;
+  readonly #reports: ReportQueue;
+  readonly #agents: Agents;
+  readonly #server: Server;
+  readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false });
+  readonly #loops: Loop[];
+  #watching: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
+  #areKeysKnown = false;
+  #keysError = '';
+
+  constructor(options: HubOptions, swarm: Swarm) {
+    const { name, region, dataDir, blobs, control, clock, log, trusted } = options;
+    this.#options = options;
+    this.#swarm = swarm;
+    this.#keys = new KnownKeys(
+      region,
+      new TrustedKeys('version-key', trusted.versionKeys),
+      join(dataDir, 'keys.json'),
+      log,
+    );
+    this.#tracker = new Tracker({
+      hubFor: (infoHash) => (this.#shelf.isSeeding(infoHash) ? swarm.address : undefined),
+      send: (machine, infoHash, peers) => this.#agents.sendPeers(machine, infoHash, peers),
+    });
+    this.#shelf = new Shelf({
+      dataDir,
+      blobs,
+      trusted: new TrustedKeys('manifest', trusted.manifests),
+      swarm,
+      clock,
+      log,
+      onSeedingChange: (infoHash) => this.#tracker.hubChanged(infoHash),
+    });
+    this.#reports = new ReportQueue({
+      hub: name,
+      region,
+      control,
+      clock,
+      log,
+      maxReports,
+      onAccepted: (machine, upToSequence) => this.#agents.sendAccepted(machine, upToSequence),
+      connected: () => this.#agents.states(),
+    });
+    this.#agents = new Agents({
+      hub: name,
+      region,
+      reports: this.#reports,
+      tracker: this.#tracker,
+      keys: () => (this.#areKeysKnown ? this.#keys.all() : undefined),
+      clock,
+      log,
+    });
+    this.#loops = [
+      new Loop({ name: 'handout', everyMs: handOutEveryMs, clock, log, pass: async () => this.#tracker.handOutDue() }),
+      new Loop({ name: 'pulse', everyMs: pulseEveryMs, clock, log, pass: async () => this.#agents.checkPulses() }),
+    ];
+    this.#server = createServer((request, response) => {
+      answer(request, response, {
+        agentToken: options.agentToken,
+        bytes: {
+          manifest: (digest) => this.#shelf.manifest(digest) ?? this.#unknown(),
+          pack: (sha256) => this.#shelf.pack(sha256) ?? this.#unknown(),
+        },
+        health: () => this.#health(),
+      }).catch((thrown: unknown) => {
+        log.error({ err: thrown }, `${request.method} ${request.url}: ${messageOf(thrown)}`);
+        response.destroy();
+      });
+    });
+    this.#server.timeout = idleSocketTimeoutMs;
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  async start(): Promise<RunningHub> {
+    const { log, listen } = this.#options;
+    await this.#shelf.open();
+    this.url = await this.#listen(listen.host, listen.port);
+    if (await this.#keys.load()) this.#useKeys();
+    for (const loop of this.#loops) loop.start();
+    this.#reports.start();
+    this.#watching = this.#watch();
+    log.info(
+      `hub of ${this.#options.region} at ${this.url}, swarm at ${this.#swarm.address.host}:${this.#swarm.address.port}`,
+    );
+    return this;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#watching, ...this.#loops.map((loop) => loop.stop())]);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#agents.closeAll();
+    this.#server.closeIdleConnections();
+    const farewell = new AbortController();
+    await Promise.race([closed, this.#options.clock.sleep(farewellMs, farewell.signal)]);
+    farewell.abort();
+    this.#agents.terminateAll();
+    this.#server.closeAllConnections();
+    await this.#reports.stop();
+    await this.#shelf.stop();
+    await this.#swarm.close();
+    await this.#keys.saved();
+    await closed;
+  }
+
+  #listen(host: string, port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => {
+        reject(
+          new StarlingError('UNAVAILABLE', `the hub cannot listen on ${host}:${port}: ${error.message}`, {
+            field: 'listen',
+            fix:
+              error.code === 'EADDRINUSE'
+                ? 'Choose another port, or stop what has it.'
+                : 'Name an address of this host.',
+            cause: error,
+          }),
+        );
+      });
+      this.#server.listen(port, host, () => {
+        const address = this.#server.address();
+        const bound = typeof address === 'object' && address ? address.port : port;
+        resolve(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`);
+      });
+    });
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    const refusal = this.#upgradeRefusal(request);
+    if (refusal) {
+      socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const { remoteAddress = '' } = request.socket;
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#agents.accept(webSocket, remoteAddress));
+  }
+
+  /** Before the keys are known, what no known key names may be named by one of them. */
+  #unknown(): 'pulling' | undefined {
+    return this.#areKeysKnown ? undefined : 'pulling';
+  }
+
+  #upgradeRefusal(request: IncomingMessage): string | undefined {
+    if (request.url?.split('?')[0] !== '/agent') return '404 Not Found';
+    if (!bearerMatches(request.headers.authorization, this.#options.agentToken)) return '401 Unauthorized';
+    return this.#stopping.signal.aborted ? '503 Service Unavailable' : undefined;
+  }
+
+  /** Follows the region's keys for ever. */
+  async #watch(): Promise<void> {
+    const { keys, clock, log } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        // All at once first: what no key names may be let go of only when all keys are known.
+        for (const key of await keys.list()) this.#accept(key);
+        this.#useKeys();
+        this.#keysError = '';
+        await keys.watch((key) => {
+          if (this.#accept(key)) this.#useKeys();
+        }, signal);
+      } catch (thrown) {
+        this.#keysError = messageOf(thrown);
+        log.warn(`the version keys cannot be followed (${this.#keysError}); again in ${watchPauseMs} ms`);
+      }
+      await clock.sleep(watchPauseMs, signal);
+    }
+  }
+
+  #accept(candidate: unknown): boolean {
+    const key = this.#keys.accept(candidate);
+    if (!key) return false;
+    this.#options.log.info(`key ${key.sequence} of ${key.project}`);
+    this.#agents.push(key);
+    return true;
+  }
+
+  #useKeys(): void {
+    this.#shelf.name(this.#keys.all().flatMap((key) => buildsNamedBy(key)));
+    if (this.#areKeysKnown) return;
+    this.#areKeysKnown = true;
+    this.#agents.keysAreKnown();
+  }
+
+  #health(): object {
+    const { name, region } = this.#options;
+    const builds = this.#shelf.describe();
+    const control = this.#reports.lastError ?? '';
+    const isWell = this.#keysError === '' && control === '' && builds.every(({ reason }) => reason === '');
+    return {
+      status: isWell ? 'ok' : 'degraded',
+      hub: name,
+      region,
+      swarm: this.#swarm.address,
+      agents: this.#agents.count,
+      keys: {
+        error: this.#areKeysKnown ? this.#keysError : this.#keysError || 'not known yet',
+        sequences: Object.fromEntries(this.#keys.all().map(({ project, sequence }) => [project, sequence])),
+      },
+      control: { error: control, reportsWaiting: this.#reports.size },
+      builds,
+      swarms: this.#tracker.describe(),
+    };
+  }
+}

@@ -1,0 +1,298 @@
+import { createHash, randomFillSync } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { canonicalJson } from '@starling/shared/canonical-json.ts';
+import { systemClock } from '@starling/shared/clock.ts';
+import type { AgentFrame, HubFrame, HubReport, MachineReport } from '@starling/shared/hub-protocol.ts';
+import type { Manifest, UnsignedManifest } from '@starling/shared/manifest.ts';
+import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
+import type { UnsignedVersionKey, VersionKey } from '@starling/shared/version-key.ts';
+import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import { startHub } from './hub.ts';
+import type { HubOptions, KeySource, RegionBlobs, RunningHub } from './ports.ts';
+
+// A hub between in-memory ports, and an agent's side of the protocol, for the tests of this folder.
+
+export const region = 'eu';
+export const agentToken = 'agents-of-eu';
+const signing = { manifest: generateSigningKey(), key: generateSigningKey() };
+const manifestSigner = new Signer('manifest', signing.manifest.privatePem);
+const keySigner = new Signer('version-key', signing.key.privatePem);
+export const trusted = { manifests: [signing.manifest.publicPem], versionKeys: [signing.key.publicPem] };
+export const silent = pino({ level: 'silent' });
+
+export const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Looks every few milliseconds until `isSo`; the test's own timeout is the limit. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-hub-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface TestBuild {
+  build: string;
+  manifest: Manifest;
+  manifestBytes: Buffer;
+  digest: string;
+  packBytes: Buffer;
+}
+
+/** A signed build of one file of random bytes. */
+export function makeBuild(sizeBytes: number, ordinal = 1): TestBuild {
+  const packBytes = randomFillSync(Buffer.allocUnsafe(sizeBytes));
+  const hasher = new TorrentHasher('pack', sizeBytes);
+  hasher.update(packBytes);
+  const build = `hello@1a2b3c4d5e6f${ordinal > 1 ? `.${ordinal}` : ''}`;
+  const unsigned: UnsignedManifest = {
+    format: 1,
+    build,
+    project: 'hello',
+    provenance: {
+      repositoryUrl: 'https://example.org/hello.git',
+      commitSha: '1a2b3c4d5e6f'.padEnd(40, '0'),
+      recipeDigest: sha256('recipe'),
+      worker: 'worker-1',
+      startedAt: 1,
+      finishedAt: 2,
+    },
+    entries: [{ type: 'file', path: 'bin', executable: true, sizeBytes, offset: 0, sha256: sha256(packBytes) }],
+    pack: { sha256: sha256(packBytes), sizeBytes, torrent: hasher.finish() },
+    run: {
+      command: './bin',
+      environment: {},
+      port: null,
+      stopGraceMs: 0,
+      health: { type: 'none' },
+      healthIntervalMs: 1_000,
+      minHealthyTimeMs: 0,
+      healthyDeadlineMs: 1_000,
+    },
+  };
+  const manifest = manifestSigner.sign(unsigned);
+  const manifestBytes = Buffer.from(canonicalJson(manifest));
+  return { build, manifest, manifestBytes, digest: sha256(manifestBytes), packBytes };
+}
+
+/** A signed key that makes `stable` (if any) the version of all machines. */
+export function makeKey(
+  sequence: number,
+  stable: TestBuild | null,
+  more: Partial<UnsignedVersionKey> = {},
+): VersionKey {
+  return keySigner.sign<UnsignedVersionKey>({
+    format: 1,
+    project: 'hello',
+    region,
+    sequence,
+    issuedAt: Date.now(),
+    expiresAt: Date.now() + 86_400_000,
+    stable: stable ? { build: stable.build, manifestDigest: stable.digest, deployment: sequence } : null,
+    candidate: null,
+    prefetch: [],
+    quarantined: [],
+    ...more,
+  });
+}
+
+export class MemoryKeys implements KeySource {
+  #keys: VersionKey[] = [];
+  readonly #watchers = new Set<(key: VersionKey) => void>();
+  failure: Error | undefined;
+
+  put(key: VersionKey): void {
+    this.#keys = [...this.#keys.filter(({ project }) => project !== key.project), key];
+    for (const watcher of this.#watchers) watcher(key);
+  }
+
+  async list(): Promise<VersionKey[]> {
+    if (this.failure) throw this.failure;
+    return this.#keys;
+  }
+
+  async watch(onKey: (key: VersionKey) => void, signal: AbortSignal): Promise<void> {
+    for (const key of this.#keys) onKey(key);
+    this.#watchers.add(onKey);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    this.#watchers.delete(onKey);
+  }
+}
+
+export class MemoryBlobs implements RegionBlobs {
+  readonly description = 'the store of eu';
+  readonly blobs = new Map<string, Buffer>();
+  /** Every range that was asked for. */
+  readonly reads: { key: string; start: number }[] = [];
+  failure: Error | undefined;
+  /** Ends the next read of a pack after so many bytes. */
+  cutAfter: number | undefined;
+
+  add(...builds: TestBuild[]): void {
+    for (const { digest, manifestBytes, manifest, packBytes } of builds) {
+      this.blobs.set(`manifests/${digest}`, manifestBytes);
+      this.blobs.set(`packs/${manifest.pack.sha256}`, packBytes);
+    }
+  }
+
+  async sizeOf(key: string): Promise<number | undefined> {
+    if (this.failure) throw this.failure;
+    return this.blobs.get(key)?.length;
+  }
+
+  async read(key: string, range?: { start: number; end: number }): Promise<Readable> {
+    const bytes = this.blobs.get(key);
+    if (this.failure || !bytes) throw this.failure ?? new Error(`no ${key}`);
+    const { start, end } = range ?? { start: 0, end: bytes.length };
+    this.reads.push({ key, start });
+    const cut = key.startsWith('packs/') ? this.cutAfter : undefined;
+    if (cut !== undefined) this.cutAfter = undefined;
+    return Readable.from(parts(bytes.subarray(start, end), cut));
+  }
+}
+
+function* parts(bytes: Buffer, cutAfter = Number.POSITIVE_INFINITY): Generator<Buffer> {
+  for (let start = 0; start < bytes.length; start += 65_536) {
+    if (start >= cutAfter) throw new Error('the connection was cut');
+    yield bytes.subarray(start, start + 65_536);
+  }
+}
+
+export class MemoryControl {
+  readonly batches: HubReport[] = [];
+  failure: Error | undefined;
+
+  async report(batch: HubReport): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.batches.push(batch);
+  }
+
+  get reports(): HubReport['reports'] {
+    return this.batches.flatMap(({ reports }) => reports);
+  }
+
+  /** What was said last of a machine. */
+  machine(name: string): HubReport['machines'][number] | undefined {
+    return this.batches.flatMap(({ machines }) => machines).findLast(({ machine }) => machine === name);
+  }
+}
+
+export interface TestHub {
+  hub: RunningHub;
+  keys: MemoryKeys;
+  blobs: MemoryBlobs;
+  control: MemoryControl;
+  dataDir: string;
+  get(path: string, headers?: Record<string, string>, method?: string): Promise<Response>;
+  health(): Promise<Health>;
+}
+
+export interface Health {
+  status: string;
+  agents: number;
+  builds: { build: string; state: string; reason: string; bytesDone: number }[];
+  keys: { error: string };
+  control: { error: string };
+  swarm: { host: string; port: number };
+}
+
+/** A hub that is stopped after the test. Parts that are given are used, as over a restart. */
+export async function startTestHub(parts: Partial<TestHub> & { options?: Partial<HubOptions> } = {}): Promise<TestHub> {
+  const keys = parts.keys ?? new MemoryKeys();
+  const blobs = parts.blobs ?? new MemoryBlobs();
+  const control = parts.control ?? new MemoryControl();
+  const dataDir = parts.dataDir ?? (await temporaryFolder());
+  const hub = await startHub({
+    name: 'hub-eu-1',
+    region,
+    dataDir,
+    listen: { host: '127.0.0.1', port: 0 },
+    swarm: { host: '127.0.0.1', port: 0 },
+    agentToken,
+    trusted,
+    keys,
+    blobs,
+    control,
+    clock: systemClock,
+    log: silent,
+    ...parts.options,
+  });
+  onTestFinished(() => hub.stop());
+  const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+    fetch(hub.url + path, { method, headers: { authorization: `Bearer ${agentToken}`, ...headers } });
+  const health = async () => (await (await get('/healthz')).json()) as Health;
+  return { hub, keys, blobs, control, dataDir, get, health };
+}
+
+/** An agent's end of the socket, which keeps what it is told. */
+export class TestAgent {
+  readonly frames: HubFrame[] = [];
+  readonly socket: WebSocket;
+  closeCode: number | undefined;
+
+  constructor(url: string, token = agentToken) {
+    this.socket = new WebSocket(`${url.replace('http:', 'ws:')}/agent`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    this.socket.on('message', (data) => this.frames.push(JSON.parse(String(data)) as HubFrame));
+    this.socket.on('close', (code) => {
+      this.closeCode = code;
+    });
+    this.socket.on('error', () => undefined);
+    onTestFinished(() => this.socket.terminate());
+  }
+
+  /** Connects and says hello. */
+  static async join(
+    url: string,
+    machine: string,
+    more: Partial<Extract<AgentFrame, { type: 'hello' }>> = {},
+  ): Promise<TestAgent> {
+    const agent = new TestAgent(url);
+    await agent.opened();
+    agent.hello(machine, more);
+    return agent;
+  }
+
+  opened(): Promise<void> {
+    return new Promise((resolve, reject) => this.socket.once('open', resolve).once('error', reject));
+  }
+
+  hello(machine: string, more: Partial<Extract<AgentFrame, { type: 'hello' }>> = {}): void {
+    const swarm = { host: '127.0.0.1', port: 1_000 };
+    this.say({ type: 'hello', protocol: 1, machine, region, labels: {}, agentVersion: '1', swarm, ...more });
+  }
+
+  say(frame: AgentFrame): void {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  report(...sequences: number[]): void {
+    this.say({ type: 'reports', reports: sequences.map(makeReport) });
+  }
+
+  of<T extends HubFrame['type']>(type: T): Extract<HubFrame, { type: T }>[] {
+    return this.frames.filter((frame): frame is Extract<HubFrame, { type: T }> => frame.type === type);
+  }
+}
+
+export function makeReport(sequence: number): MachineReport {
+  return {
+    sequence,
+    at: 1,
+    project: 'hello',
+    step: 'FETCHING',
+    observedBuild: null,
+    desiredBuild: null,
+    deployment: 1,
+    detail: '',
+  };
+}
