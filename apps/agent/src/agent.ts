@@ -61,6 +61,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const swarm = await options
     .openSwarm({ host: config.swarmHost, port: config.swarmPort, maxConnections })
     .catch(async (thrown) => {
+      await outbox.close();
       await unlock();
       throw thrown;
     });

@@ -1,0 +1,61 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestClock } from '@starling/shared/clock.ts';
+import type { AgentFrame } from '@starling/shared/hub-protocol.ts';
+import { manifest as manifestSchema } from '@starling/shared/manifest.ts';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { FakeSwarm } from '../testing/fake-swarm.ts';
+import { sampleBuild } from '../testing/sample-build.ts';
+import { PackSwarms } from './pack-swarms.ts';
+
+const packOf = (sha: string) =>
+  manifestSchema.parse(JSON.parse(sampleBuild(sha, { file: sha }).manifestBytes.toString())).pack;
+const [one, two] = [packOf('a1'), packOf('b2')];
+
+let folder: string;
+let swarm: FakeSwarm;
+let packs: PackSwarms;
+let frames: AgentFrame[];
+const clock = new TestClock();
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'starling-packs-'));
+  frames = [];
+  swarm = new FakeSwarm(folder);
+  const send = (frame: AgentFrame) => void frames.push(frame);
+  packs = new PackSwarms({ swarm, folder, clock, log: pino({ level: 'silent' }), send });
+});
+afterEach(async () => {
+  await packs.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+it('joins a pack that two projects share once, and leaves it when neither wants it', async () => {
+  await Promise.all([packs.holdOnly('a', [one]), packs.holdOnly('b', [one, two])]);
+  expect(swarm.joined).toEqual(new Set([one.torrent.infoHash, two.torrent.infoHash]));
+  await packs.holdOnly('b', []);
+  expect(swarm.joined).toEqual(new Set([one.torrent.infoHash]));
+  expect(frames).toContainEqual({ type: 'withdraw', infoHash: two.torrent.infoHash });
+  await packs.holdOnly('a', [two]);
+  expect(swarm.joined).toEqual(new Set([two.torrent.infoHash]));
+});
+
+it('announces every swarm every 2 s', async () => {
+  packs.start();
+  await packs.holdOnly('a', [one]);
+  const announced = () => frames.filter(({ type }) => type === 'announce').length;
+  const before = announced();
+  await clock.advance(6_000);
+  expect(announced() - before).toBe(3);
+});
+
+it('deletes the packs that nobody needs, but none that is in a swarm', async () => {
+  for (const name of [one.sha256, two.sha256, 'old']) await writeFile(join(folder, name), '');
+  await packs.holdOnly('a', [one]);
+  await packs.prune(new Set([two.sha256]));
+  expect((await readdir(folder)).sort()).toEqual([one.sha256, two.sha256].sort());
+  await packs.discard(one);
+  expect(swarm.joined.size).toBe(0);
+  expect(await readdir(folder)).toEqual([two.sha256]);
+});
