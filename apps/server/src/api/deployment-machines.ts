@@ -2,7 +2,7 @@ import type { MachineStep } from '@starling/shared/words.ts';
 import { type SQL, sql } from 'drizzle-orm';
 import type { deployments } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
-import { isOnline } from '../rollouts/deployment-rows.ts';
+import { isOnline } from '../fleet/online.ts';
 
 export interface RegionProgress {
   region: string;

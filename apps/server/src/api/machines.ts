@@ -3,7 +3,7 @@ import { type MachineStep, machineId, projectName } from '@starling/shared/words
 import { desc, eq, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { deploymentMachines, deployments, machineProjects, machines } from '../../../../drizzle/schema/index.ts';
-import { isOnline, offlineAfterMs } from '../rollouts/deployment-rows.ts';
+import { isOnline, offlineAfterMs } from '../fleet/online.ts';
 import { router, viewerProcedure } from './trpc.ts';
 
 export interface MachineRow {

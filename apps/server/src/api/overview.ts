@@ -2,7 +2,7 @@ import type { VersionKey } from '@starling/shared/version-key.ts';
 import { asc, desc, eq, sql } from 'drizzle-orm';
 import { builds, deployments, jobs, projects, versionKeys } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
-import { isOnline } from '../rollouts/deployment-rows.ts';
+import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
 import { router, viewerProcedure } from './trpc.ts';
 

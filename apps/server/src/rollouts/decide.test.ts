@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { decide, defaultPolicy, type RolloutCounts } from './decide.ts';
 
 const startedAt = 1_000_000;
-function at(minutes: number, counts: Partial<RolloutCounts>, more: { lastProgressAtMs?: number; commonReason?: string } = {}) {
+function at(
+  minutes: number,
+  counts: Partial<RolloutCounts>,
+  more: { lastProgressAtMs?: number; commonReason?: string } = {},
+) {
   return decide(defaultPolicy, {
     counts: { done: 0, inProgress: 0, failed: 0, offline: 0, ...counts },
     nowMs: startedAt + minutes * 60_000,
@@ -17,13 +21,49 @@ describe('a deployment', () => {
   it.each([
     ['all confirmed', 1, { done: 12 }, 'SUCCEEDED', '12 machines run it'],
     ['one machine only', 1, { done: 1 }, 'SUCCEEDED', '1 machine runs it'],
-    ['failures within the threshold', 1, { done: 98, failed: 2 }, 'SUCCEEDED', '98 machines run it; 2 failed, within the threshold'],
-    ['offline machines are counted apart', 1, { done: 10, offline: 2 }, 'SUCCEEDED', '10 machines run it; 2 offline, which catch up when they are back'],
+    [
+      'failures within the threshold',
+      1,
+      { done: 98, failed: 2 },
+      'SUCCEEDED',
+      '98 machines run it; 2 failed, within the threshold',
+    ],
+    [
+      'offline machines are counted apart',
+      1,
+      { done: 10, offline: 2 },
+      'SUCCEEDED',
+      '10 machines run it; 2 offline, which catch up when they are back',
+    ],
     ['all failed', 1, { failed: 12 }, 'FAILED', '12 of 12 machines that answered failed'],
-    ['over the share once enough answered', 1, { done: 18, failed: 2, inProgress: 80 }, 'FAILED', '2 of 20 machines that answered failed'],
-    ['over the cap, whatever the share', 1, { done: 99_000, failed: 51, inProgress: 949 }, 'FAILED', '51 machines failed, over the limit of 50'],
-    ['nothing changes', 10, { done: 5, inProgress: 7 }, 'FAILED', 'stalled: nothing changed for 10 m, with 5 done, 7 under way, 0 failed and 0 offline'],
-    ['nobody answers', 10, { offline: 12 }, 'FAILED', 'stalled: nothing changed for 10 m, with 0 done, 0 under way, 0 failed and 12 offline'],
+    [
+      'over the share once enough answered',
+      1,
+      { done: 18, failed: 2, inProgress: 80 },
+      'FAILED',
+      '2 of 20 machines that answered failed',
+    ],
+    [
+      'over the cap, whatever the share',
+      1,
+      { done: 99_000, failed: 51, inProgress: 949 },
+      'FAILED',
+      '51 machines failed, over the limit of 50',
+    ],
+    [
+      'nothing changes',
+      10,
+      { done: 5, inProgress: 7 },
+      'FAILED',
+      'stalled: nothing changed for 10 m, with 5 done, 7 under way, 0 failed and 0 offline',
+    ],
+    [
+      'nobody answers',
+      10,
+      { offline: 12 },
+      'FAILED',
+      'stalled: nothing changed for 10 m, with 0 done, 0 under way, 0 failed and 12 offline',
+    ],
   ] as const)('ends when %s', (_, minutes, counts, status, outcome) => {
     expect(at(minutes, counts)).toEqual({ end: true, status, outcome });
   });

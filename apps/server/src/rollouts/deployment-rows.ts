@@ -2,11 +2,9 @@ import { and, eq, sql } from 'drizzle-orm';
 import { deployments } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
+import { isOnline } from '../fleet/online.ts';
 import type { DeploymentFact } from './desired-key.ts';
 import type { DeploymentRows, RunningDeployment } from './ports.ts';
-
-/** A machine whose hub has not spoken of it for this long is offline. */
-export const offlineAfterMs = 30_000;
 
 export function deploymentRows(database: Database): DeploymentRows {
   return {
@@ -72,6 +70,3 @@ export function deploymentRows(database: Database): DeploymentRows {
       }),
   };
 }
-
-/** For queries that name the machines table `m`. */
-export const isOnline = sql`(m.connected and m.last_seen_at > now() - ${sql.raw(String(offlineAfterMs))} * interval '1 millisecond')`;

@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { type DeploymentFact, statementFor } from './desired-key.ts';
 
 let id = 0;
-const fact = (build: string, status: DeploymentFact['status'], kind: DeploymentFact['kind'] = 'DEPLOY'): DeploymentFact => ({
+const fact = (
+  build: string,
+  status: DeploymentFact['status'],
+  kind: DeploymentFact['kind'] = 'DEPLOY',
+): DeploymentFact => ({
   id: ++id,
   kind,
   status,
@@ -25,10 +29,26 @@ describe('what the keys must say', () => {
     ['during an update', [fact('b', 'RUNNING'), fact('a', 'SUCCEEDED')], { stable: 'a', candidate: 'b' }],
     ['after a failed update', [fact('b', 'FAILED'), fact('a', 'SUCCEEDED')], { stable: 'a', candidate: null }],
     ['after an aborted update', [fact('b', 'ABORTED'), fact('a', 'SUCCEEDED')], { stable: 'a', candidate: null }],
-    ['a rollback is stable at once', [fact('a', 'RUNNING', 'ROLLBACK'), fact('b', 'SUCCEEDED')], { stable: 'a', candidate: null }],
-    ['a rollback holds although some machines failed', [fact('a', 'FAILED', 'ROLLBACK'), fact('b', 'SUCCEEDED')], { stable: 'a', candidate: null }],
-    ['an aborted rollback is undone', [fact('a', 'ABORTED', 'ROLLBACK'), fact('b', 'SUCCEEDED')], { stable: 'b', candidate: null }],
-    ['a roll-forward is a deployment like any', [fact('b', 'RUNNING', 'ROLL_FORWARD'), fact('a', 'SUCCEEDED', 'ROLLBACK')], { stable: 'a', candidate: 'b' }],
+    [
+      'a rollback is stable at once',
+      [fact('a', 'RUNNING', 'ROLLBACK'), fact('b', 'SUCCEEDED')],
+      { stable: 'a', candidate: null },
+    ],
+    [
+      'a rollback holds although some machines failed',
+      [fact('a', 'FAILED', 'ROLLBACK'), fact('b', 'SUCCEEDED')],
+      { stable: 'a', candidate: null },
+    ],
+    [
+      'an aborted rollback is undone',
+      [fact('a', 'ABORTED', 'ROLLBACK'), fact('b', 'SUCCEEDED')],
+      { stable: 'b', candidate: null },
+    ],
+    [
+      'a roll-forward is a deployment like any',
+      [fact('b', 'RUNNING', 'ROLL_FORWARD'), fact('a', 'SUCCEEDED', 'ROLLBACK')],
+      { stable: 'a', candidate: 'b' },
+    ],
   ] as const)('%s', (_, newestFirst, expected) => {
     expect(builds([...newestFirst])).toEqual(expected);
   });
@@ -36,7 +56,9 @@ describe('what the keys must say', () => {
   it('never takes away what is stable while anything ever succeeded', () => {
     const anyFact = fc.record({
       build: fc.constantFrom('a', 'b', 'c'),
-      status: fc.constantFrom('RUNNING', 'SUCCEEDED', 'FAILED', 'ABORTED', 'SUPERSEDED') as fc.Arbitrary<DeploymentFact['status']>,
+      status: fc.constantFrom('RUNNING', 'SUCCEEDED', 'FAILED', 'ABORTED', 'SUPERSEDED') as fc.Arbitrary<
+        DeploymentFact['status']
+      >,
       kind: fc.constantFrom('DEPLOY', 'ROLLBACK', 'ROLL_FORWARD') as fc.Arbitrary<DeploymentFact['kind']>,
     });
     fc.assert(

@@ -1,0 +1,52 @@
+import { systemClock } from '@starling/shared/clock.ts';
+import { createTRPCClient, httpLink } from '@trpc/client';
+import type { RootRouter } from './api/root.ts';
+import { openBlobStore } from './blobs/open-store.ts';
+import type { HubConfig } from './config.ts';
+import { connect, disconnect } from './db/connect.ts';
+import { startHub } from './hub/hub.ts';
+import { createLogger } from './lib/log.ts';
+import { sayReady, untilStopped } from './lib/process-life.ts';
+import { postgresVersionKeys } from './version-keys/postgres-store.ts';
+
+const reportDeadlineMs = 20_000;
+
+/** The hub role: one region's server for its agents. */
+export async function runHub(config: HubConfig): Promise<void> {
+  const log = createLogger(config.STARLING_HUB, config.STARLING_LOG_LEVEL);
+  const clock = systemClock;
+  const database = connect(config.DATABASE_URL, { applicationName: config.STARLING_HUB, maxConnections: 2 });
+  const keys = postgresVersionKeys(database, clock, log);
+  const control = createTRPCClient<RootRouter>({
+    links: [
+      httpLink({
+        url: `${config.STARLING_CONTROL_URL}/trpc`,
+        headers: { authorization: `Bearer ${config.STARLING_HUB_TOKEN}` },
+      }),
+    ],
+  });
+  const region = config.STARLING_REGION;
+  const hub = await startHub({
+    name: config.STARLING_HUB,
+    region,
+    dataDir: config.STARLING_DATA,
+    listen: { host: config.STARLING_HOST, port: config.STARLING_PORT },
+    swarm: { host: config.STARLING_SWARM_HOST, port: config.STARLING_SWARM_PORT },
+    agentToken: config.STARLING_AGENT_TOKEN,
+    trusted: { manifests: config.STARLING_MANIFEST_PUBLIC_KEYS, versionKeys: config.STARLING_VERSION_PUBLIC_KEYS },
+    keys: { list: () => keys.list(region), watch: (onKey, signal) => keys.watch(region, onKey, signal) },
+    blobs: openBlobStore(config.STARLING_BLOBS),
+    control: {
+      report: async (batch) => {
+        await control.hubs.report.mutate(batch, { signal: AbortSignal.timeout(reportDeadlineMs) });
+      },
+    },
+    clock,
+    log,
+  });
+  sayReady({ url: hub.url });
+  untilStopped(log, async () => {
+    await hub.stop();
+    await disconnect(database);
+  });
+}
