@@ -89,7 +89,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     },
     onFrame,
   });
-  const sender = new ReportSender(outbox, (frame) => connection.send(frame));
+  const sender = new ReportSender(outbox, clock, (frame) => connection.send(frame));
   const packs = new PackSwarms({ swarm, folder: layout.packs, clock, log, send: (frame) => connection.send(frame) });
   const gate = new KeyGate({ keys, trusted: config.versionKeys, region: config.region, clock });
 
@@ -98,6 +98,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   for (const name of known) await projectOf(name);
   for (const key of keys.all()) await follow(key);
   packs.start();
+  sender.start();
   connection.start();
   log.info({ machine: config.machine, region: config.region, swarm: swarm.address, version: agentVersion }, 'started');
 
@@ -187,6 +188,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   async function stop(): Promise<void> {
     await part('the hub', connection.stop());
+    await part('the reports', sender.stop());
     await Promise.all([...machines].map(([name, { machine }]) => part(`the project ${name}`, machine.stop())));
     if (config.programsOnStop === 'stop') {
       await Promise.all(

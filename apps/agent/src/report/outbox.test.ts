@@ -104,7 +104,7 @@ describe('the sender', () => {
   it('sends batches of at most 200, each report once a connection, all anew on the next', async () => {
     const outbox = await Outbox.open(path, systemClock);
     const frames: AgentFrame[] = [];
-    const sender = new ReportSender(outbox, (frame) => {
+    const sender = new ReportSender(outbox, systemClock, (frame) => {
       frames.push(frame);
       return true;
     });
@@ -126,7 +126,7 @@ describe('the sender', () => {
     const sent: MachineReport[] = [];
     for (let n = 0; n < 1_500; n += 1) outbox.append(content(`${n}`));
     await outbox.flush();
-    const sender = new ReportSender(outbox, (frame) => {
+    const sender = new ReportSender(outbox, systemClock, (frame) => {
       if (frame.type === 'reports') sent.push(...frame.reports);
       return true;
     });
@@ -140,7 +140,7 @@ describe('the sender', () => {
   it('keeps batches of long details within a frame', async () => {
     const outbox = await Outbox.open(path, systemClock);
     const sizes: number[] = [];
-    const sender = new ReportSender(outbox, (frame) => {
+    const sender = new ReportSender(outbox, systemClock, (frame) => {
       sizes.push(Buffer.byteLength(JSON.stringify(frame)));
       return true;
     });
@@ -148,6 +148,28 @@ describe('the sender', () => {
     await outbox.flush();
     sender.connected();
     expect(Math.max(...sizes)).toBeLessThan(1024 * 1024);
+    await outbox.close();
+  });
+
+  it('sends again what a hub without room did not take, but not what it is still busy with', async () => {
+    const clock = new TestClock();
+    const outbox = await Outbox.open(path, clock);
+    const batchesSent: number[][] = [];
+    const sender = new ReportSender(outbox, clock, (frame) => {
+      if (frame.type === 'reports') batchesSent.push(frame.reports.map(({ sequence }) => sequence));
+      return true;
+    });
+    sender.start();
+    const first = outbox.append(content('first')).sequence;
+    await outbox.flush();
+    await clock.advance(10_000);
+    expect(batchesSent).toEqual([[first]]);
+    await clock.advance(10_000);
+    expect(batchesSent).toEqual([[first], [first]]);
+    sender.accepted(first);
+    await clock.advance(60_000);
+    expect(batchesSent).toHaveLength(2);
+    await sender.stop();
     await outbox.close();
   });
 });

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { StarlingError } from '@starling/shared/errors.ts';
-import { type Manifest, manifest, treeDefect } from '@starling/shared/manifest.ts';
+import type { Manifest } from '@starling/shared/manifest.ts';
+import { verifyManifest } from '@starling/shared/manifest-verify.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import type { Target } from '@starling/shared/version-key.ts';
 import { isMissing, makeFolder, readIfThere, writeDurably } from '../lib/durable-file.ts';
@@ -58,23 +58,9 @@ export class SlotStore {
   }
 
   /** INVALID_INPUT unless the bytes are the manifest that the target names, well-formed, and signed by a trusted key. */
-  checkManifest(target: Target, bytes: Buffer): Manifest {
-    const refuse = (why: string) => new StarlingError('INVALID_INPUT', `the manifest of ${target.build} ${why}`);
-    const digest = createHash('sha256').update(bytes).digest('hex');
-    if (digest !== target.manifestDigest)
-      throw refuse(`has the SHA-256 ${digest}, the key names ${target.manifestDigest}`);
-    const parsed = manifest.safeParse(parseJson(bytes));
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0];
-      throw refuse(`is malformed: ${issue?.path.join('.') || 'the whole'}: ${issue?.message ?? ''}`);
-    }
-    const signatureRefusal = this.#trusted.refusal(parsed.data);
-    if (signatureRefusal) throw refuse(`is not trusted: ${signatureRefusal}`);
-    if (parsed.data.build !== target.build) throw refuse(`is for ${parsed.data.build}`);
-    if (parsed.data.project !== this.#project) throw refuse(`is for the project ${parsed.data.project}`);
-    const defect = treeDefect(parsed.data.entries, parsed.data.pack.sizeBytes);
-    if (defect) throw refuse(`describes an impossible tree: ${defect}`);
-    return parsed.data;
+  checkManifest(target: Target, bytes: Uint8Array): Manifest {
+    const expected = { digest: target.manifestDigest, build: target.build, project: this.#project };
+    return verifyManifest(bytes, expected, this.#trusted);
   }
 
   /** Verifies the pack and unpacks it to the target's slot. Throws WrongPack, INVALID_INPUT, Aborted. */

@@ -91,13 +91,13 @@ describe('a manifest', () => {
       'that is not the one the key names',
       { ...build.target, manifestDigest: 'f'.repeat(64) },
       build.manifestBytes,
-      'the key names',
+      'have the digest',
     ],
     [
       'of another build',
       { ...build.target, build: 'hello@ffffffffffff' },
       build.manifestBytes,
-      'is for hello@a10000000000',
+      'it is of the build hello@a10000000000',
     ],
   ])('is refused %s', (_, target, bytes, reason) => {
     expect(() => slots.checkManifest(target, bytes)).toThrow(reason);
@@ -106,9 +106,9 @@ describe('a manifest', () => {
   it('is refused when it is signed by another, for another project, or describes an impossible tree', async () => {
     const { generateSigningKey } = await import('@starling/shared/signing.ts');
     const foreign = sampleBuild('a1', tree, {}, { signer: generateSigningKey().privatePem });
-    expect(() => slots.checkManifest(foreign.target, foreign.manifestBytes)).toThrow('is not trusted');
+    expect(() => slots.checkManifest(foreign.target, foreign.manifestBytes)).toThrow('is not trusted here');
     const other = sampleBuild('a1', tree, {}, { project: 'other' });
-    expect(() => slots.checkManifest(other.target, other.manifestBytes)).toThrow('is for the project other');
+    expect(() => slots.checkManifest(other.target, other.manifestBytes)).toThrow('it is of the project other');
     const leaving = sampleBuild('a1', { ...tree, 'lib/tool': { link: '../../etc/passwd' } });
     expect(() => slots.checkManifest(leaving.target, leaving.manifestBytes)).toThrow('leads out of the artifact');
   });

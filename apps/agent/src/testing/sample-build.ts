@@ -5,6 +5,7 @@ import { canonicalJson } from '@starling/shared/canonical-json.ts';
 import type { ArtifactEntry, RunSpec } from '@starling/shared/manifest.ts';
 import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
 import type { Target, UnsignedVersionKey, VersionKey } from '@starling/shared/version-key.ts';
+import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
 
 export const manifestKey = generateSigningKey();
 export const versionKeyPair = generateSigningKey();
@@ -32,12 +33,15 @@ export const plainRun: RunSpec = {
   healthyDeadlineMs: 5_000,
 };
 
-/** A signed build of a small tree: text is a file, `{link}` a symbolic link, null an empty directory. */
+/**
+ * A signed build of a small tree: text is a file, `{link}` a symbolic link, null an empty directory. The fake swarm
+ * needs no torrent, a real one does.
+ */
 export function sampleBuild(
   sha: string,
   tree: SampleTree,
   run: Partial<RunSpec> = {},
-  { project = 'hello', deployment = 1, signer = manifestKey.privatePem } = {},
+  { project = 'hello', deployment = 1, signer = manifestKey.privatePem, realTorrent = false } = {},
 ): SampleBuild {
   const packs: Buffer[] = [];
   let offset = 0;
@@ -55,7 +59,12 @@ export function sampleBuild(
       return { type: 'file', path, executable, sizeBytes: bytes.length, offset: begin, sha256: sha256(bytes) };
     });
   const packBytes = Buffer.concat(packs);
-  const infoHash = sha256(packBytes).slice(0, 40);
+  const hasher = new TorrentHasher('pack', packBytes.length);
+  hasher.update(packBytes);
+  const torrent = realTorrent
+    ? hasher.finish()
+    : { infoHash: sha256(packBytes).slice(0, 40), info: '', pieceLength: 16_384 };
+  const { infoHash } = torrent;
   const build = `${project}@${sha.padEnd(12, '0')}`;
   const manifest = new Signer('manifest', signer).sign({
     format: 1 as const,
@@ -73,7 +82,7 @@ export function sampleBuild(
     pack: {
       sha256: sha256(packBytes),
       sizeBytes: packBytes.length,
-      torrent: { infoHash, info: '', pieceLength: 16_384 },
+      torrent,
     },
     run: { ...plainRun, ...run },
   });
