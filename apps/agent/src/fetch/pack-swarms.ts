@@ -20,6 +20,7 @@ export interface PackSwarmsOptions {
 
 interface Held {
   pack: Pack;
+  /** The projects that want it; when the last lets go, the swarm is left. */
   holders: Set<string>;
   membership: Membership | undefined;
 }
@@ -29,13 +30,16 @@ const announceEveryMs = 2_000;
 /**
  * The swarms this machine is in. Each project says which packs it wants to be a member of; a pack that two projects
  * share is joined once and left when the last of them lets go. The hub is told of each every 2 s.
+ *
+ * What is wanted changes at once; joining, leaving and deleting follow it, for each pack one after another and for
+ * different packs side by side, because joining reads through what is in the file already.
  */
 export class PackSwarms {
   readonly #options: PackSwarmsOptions;
+  /** By the pack's SHA-256, as its file is named. */
   readonly #held = new Map<string, Held>();
+  readonly #turns = new Map<string, Promise<unknown>>();
   readonly #stopping = new AbortController();
-  /** Joins and leaves happen one after another, so that a pack is never joined while it is being left. */
-  #turn: Promise<unknown> = Promise.resolve();
   #announcing: Promise<void> | undefined;
 
   constructor(options: PackSwarmsOptions) {
@@ -55,37 +59,33 @@ export class PackSwarms {
    * of them cannot be joined; the others are only served to others, and a failure there is logged.
    */
   async holdOnly(project: string, packs: readonly Pack[]): Promise<void> {
-    await this.#inTurn(async () => {
-      const wanted = new Set(packs.map((pack) => pack.torrent.infoHash));
-      for (const [infoHash, held] of this.#held) {
-        if (held.holders.has(project) && !wanted.has(infoHash)) await this.#letGo(infoHash, held, project);
-      }
-      for (const [index, pack] of packs.entries()) {
-        try {
-          await this.#join(pack, project);
-        } catch (thrown) {
-          if (index === 0) throw thrown;
-          this.#options.log.warn({ pack: pack.sha256 }, `a pack cannot be served: ${messageOf(thrown)}`);
-        }
-      }
-    });
+    const wanted = new Set(packs.map(({ sha256 }) => sha256));
+    const left = [...this.#held.values()].filter(
+      ({ holders, pack }) => holders.has(project) && !wanted.has(pack.sha256),
+    );
+    for (const { holders } of left) holders.delete(project);
+    for (const pack of packs) {
+      const held = this.#held.get(pack.sha256) ?? { pack, holders: new Set(), membership: undefined };
+      held.holders.add(project);
+      this.#held.set(pack.sha256, held);
+    }
+    const [first, ...rest] = packs.map((pack) => this.#settle(pack));
+    const others = [...rest, ...left.map(({ pack }) => this.#settle(pack))].map((work) =>
+      work.catch((thrown) => this.#options.log.warn({ err: thrown }, `a pack cannot be served: ${messageOf(thrown)}`)),
+    );
+    await Promise.all([first, ...others]);
   }
 
   /** The membership of a pack that is held. */
   membership(pack: Pack): Membership | undefined {
-    return this.#held.get(pack.torrent.infoHash)?.membership;
+    return this.#held.get(pack.sha256)?.membership;
   }
 
   /** Leaves a pack's swarm, whoever held it, and deletes its file. */
   async discard(pack: Pack): Promise<void> {
-    await this.#inTurn(async () => {
-      const held = this.#held.get(pack.torrent.infoHash);
-      if (held) {
-        held.holders.clear();
-        await this.#letGo(pack.torrent.infoHash, held, '');
-      }
-      await rm(this.path(pack.sha256), { force: true });
-    });
+    this.#held.get(pack.sha256)?.holders.clear();
+    await this.#settle(pack);
+    await this.#deleteUnheld(pack.sha256);
   }
 
   /** Whether the pack's file has its full size (which does not say that its bytes are right). */
@@ -94,18 +94,13 @@ export class PackSwarms {
     return found?.size === pack.sizeBytes;
   }
 
-  /** Deletes the packs that are neither in `needed` nor in a swarm now. */
+  /** Deletes the packs that are neither in `needed` nor wanted by a project now. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
-    await this.#inTurn(async () => {
-      const joined = new Set([...this.#held.values()].map(({ pack }) => pack.sha256));
-      for (const name of await namesIn(this.#options.folder)) {
-        if (!needed.has(name) && !joined.has(name)) await rm(this.path(name), { recursive: true, force: true });
-      }
-    });
+    for (const name of await namesIn(this.#options.folder)) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
   setPeers(infoHash: string, peers: readonly SwarmPeer[]): void {
-    this.#held.get(infoHash)?.membership?.setPeers(peers);
+    for (const { membership } of this.#held.values()) if (membership?.infoHash === infoHash) membership.setPeers(peers);
   }
 
   /** Tells the hub of every swarm at once: on a new connection it knows of none. */
@@ -116,51 +111,55 @@ export class PackSwarms {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#announcing;
-    await this.#inTurn(async () => {
-      for (const [infoHash, held] of this.#held) {
-        held.holders.clear();
-        await this.#letGo(infoHash, held, '');
-      }
+    for (const { holders } of this.#held.values()) holders.clear();
+    await Promise.all([...this.#held.values()].map(({ pack }) => this.#settle(pack)));
+  }
+
+  /** Joins or leaves a pack's swarm, as is wanted when its turn comes. */
+  #settle({ sha256 }: Pack): Promise<void> {
+    return this.#inTurn(sha256, async () => {
+      const held = this.#held.get(sha256);
+      if (!held) return;
+      if (held.holders.size === 0) await this.#leave(held);
+      else if (!held.membership) await this.#join(held);
     });
   }
 
-  async #join(pack: Pack, project: string): Promise<void> {
-    const { infoHash } = pack.torrent;
-    const known = this.#held.get(infoHash);
-    if (known) {
-      known.holders.add(project);
-      return;
-    }
-    const held: Held = { pack, holders: new Set([project]), membership: undefined };
-    this.#held.set(infoHash, held);
+  async #join(held: Held): Promise<void> {
+    const { pack } = held;
     try {
       held.membership = await this.#options.swarm.join(pack, this.path(pack.sha256));
     } catch (thrown) {
-      this.#held.delete(infoHash);
+      this.#held.delete(pack.sha256);
       throw thrown;
     }
     this.#announce(held);
     held.membership.whenComplete(this.#stopping.signal).then(
       () => this.#announce(held),
-      (thrown) => this.#options.log.debug({ infoHash }, `the pack was not completed: ${messageOf(thrown)}`),
+      (thrown) => this.#options.log.debug({ pack: pack.sha256 }, `the pack was not completed: ${messageOf(thrown)}`),
     );
   }
 
-  async #letGo(infoHash: string, held: Held, project: string): Promise<void> {
-    held.holders.delete(project);
-    if (held.holders.size > 0) return;
-    this.#held.delete(infoHash);
-    this.#options.send({ type: 'withdraw', infoHash });
-    await held.membership
-      ?.leave()
-      .catch((thrown) => this.#options.log.warn({ infoHash }, `leaving a swarm failed: ${messageOf(thrown)}`));
+  async #leave({ membership, pack }: Held): Promise<void> {
+    this.#held.delete(pack.sha256);
+    if (!membership) return;
+    this.#options.send({ type: 'withdraw', infoHash: membership.infoHash });
+    await membership
+      .leave()
+      .catch((thrown) => this.#options.log.warn({ pack: pack.sha256 }, `leaving a swarm failed: ${messageOf(thrown)}`));
   }
 
-  #announce({ pack, membership }: Held): void {
-    if (!membership || !this.#held.has(pack.torrent.infoHash)) return;
+  #deleteUnheld(name: string): Promise<void> {
+    return this.#inTurn(name, async () => {
+      if (!this.#held.has(name)) await rm(this.path(name), { recursive: true, force: true });
+    });
+  }
+
+  #announce({ membership, pack }: Held): void {
+    if (!membership || this.#held.get(pack.sha256)?.membership !== membership) return;
     const { bytesDone, bytesTotal } = membership.progress();
     const share = bytesTotal > 0 ? Math.min(1, Math.max(0, bytesDone / bytesTotal)) : 0;
-    this.#options.send({ type: 'announce', infoHash: pack.torrent.infoHash, share });
+    this.#options.send({ type: 'announce', infoHash: membership.infoHash, share });
   }
 
   async #announceForever(): Promise<void> {
@@ -171,9 +170,14 @@ export class PackSwarms {
     }
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work);
-    this.#turn = mine.catch(() => undefined);
+  #inTurn(name: string, work: () => Promise<void>): Promise<void> {
+    const mine = (this.#turns.get(name) ?? Promise.resolve()).then(work);
+    const settled = mine
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#turns.get(name) === settled) this.#turns.delete(name);
+      });
+    this.#turns.set(name, settled);
     return mine;
   }
 }
