@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { lstat, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@starling/shared/clock.ts';
+import { formatBytes, formatDuration } from '@starling/shared/durations.ts';
+import { StarlingError } from '@starling/shared/errors.ts';
+import { parseRecipe, type Recipe } from '@starling/shared/recipe.ts';
+import type { Signer } from '@starling/shared/signing.ts';
+import type { JobStage } from '@starling/shared/words.ts';
+import { makeManifest } from '../artifacts/make-manifest.ts';
+import { packArtifact } from '../artifacts/pack.ts';
+import { type BlobStore, manifestKey, packKey } from '../blobs/blob-store.ts';
+import { bytesSource, fileSource } from '../blobs/file-source.ts';
+import { type Commit, checkOut } from './checkout.ts';
+import { almostFull, type FreeBytes } from './disk-watch.ts';
+import { GitError, withoutCredentials } from './git.ts';
+import type { JobLog } from './job-log.ts';
+import type { Mirrors } from './mirror.ts';
+import type { Attempt, FinishedBuild } from './ports.ts';
+import type { ProcessBook } from './process-book.ts';
+import { type RecipeEnd, runRecipe } from './run-recipe.ts';
+import type { AttemptFolder } from './work-home.ts';
+
+/** What the stages of one attempt work with. */
+export interface AttemptTools {
+  attempt: Attempt;
+  folder: AttemptFolder;
+  mirrors: Mirrors;
+  processes: ProcessBook;
+  blobs: BlobStore;
+  signer: Signer;
+  clock: Clock;
+  jobLog: JobLog;
+  /** PATH, HOME and LANG for recipes. */
+  environment: Record<string, string>;
+  graceMs: number;
+  minFreeBytes: number;
+  freeBytesOf: FreeBytes;
+  /** Ends the attempt, with an AttemptEnd as its reason. */
+  signal: AbortSignal;
+  enterStage(stage: JobStage): Promise<void>;
+  reserveBuildId(): Promise<string>;
+}
+
+const maxRecipeBytes = 256 * 1024;
+const checkoutTimeoutMs = 10 * 60_000;
+
+/** Takes a commit through all stages. What it returns is in the main blob store; nothing is recorded yet. */
+export async function buildAttempt(tools: AttemptTools): Promise<FinishedBuild> {
+  const startedAt = tools.clock.now();
+  await tools.enterStage('CHECKOUT');
+  const commit = await checkOutStage(tools);
+  const { recipe, digest: recipeDigest } = await readRecipe(tools);
+
+  await tools.enterStage('RECIPE');
+  await recipeStage(tools, recipe, commit);
+
+  await tools.enterStage('PACK');
+  const packFile = join(tools.folder.scratch, 'pack');
+  const packed = await packStage(tools, recipe, packFile);
+  const build = await tools.reserveBuildId();
+  const { attempt, signer, clock } = tools;
+  const signed = makeManifest(
+    {
+      format: 1,
+      build,
+      project: attempt.project,
+      provenance: {
+        repositoryUrl: withoutCredentials(attempt.repositoryUrl),
+        commitSha: attempt.commitSha,
+        recipeDigest,
+        worker: attempt.worker,
+        startedAt,
+        finishedAt: clock.now(),
+      },
+      entries: packed.entries,
+      pack: packed.pack,
+      run: recipe.run,
+    },
+    signer,
+  );
+
+  await tools.enterStage('UPLOAD');
+  await uploadStage(tools, packed.pack.sha256, packFile, signed);
+  return {
+    buildId: build,
+    commitAuthor: commit.author,
+    commitSubject: commit.subject,
+    committedAt: commit.committedAt,
+    manifestDigest: signed.digest,
+    manifestBytes: signed.bytes.length,
+    packDigest: packed.pack.sha256,
+    packBytes: packed.pack.sizeBytes,
+    infoHash: packed.pack.torrent.infoHash,
+    fileCount: packed.fileCount,
+  };
+}
+
+async function checkOutStage(tools: AttemptTools): Promise<Commit> {
+  const { attempt, mirrors, jobLog, signal, processes, clock, folder } = tools;
+  const { repositoryUrl: url, commitSha: sha } = attempt;
+  jobLog.line(`checkout ${sha} of ${withoutCredentials(url)}`);
+  const took = stopwatch(clock);
+  const once = async () => {
+    const { gitDir, fetched } = await mirrors.ensureCommit(url, sha, signal);
+    const fetchedIn = fetched ? `, fetched in ${took()}` : ', which was in the mirror';
+    const request = { gitDir, sha, folder: folder.checkout, signal, processes, timeoutMs: checkoutTimeoutMs };
+    return { commit: await checkOut(request), fetchedIn };
+  };
+  const { commit, fetchedIn } = await once().catch(async (thrown) => {
+    if (!(thrown instanceof GitError) || thrown.timedOut) throw thrown;
+    jobLog.line(`the mirror cannot be read (${thrown.message}); it is built anew`);
+    await mirrors.discard(url, sha, signal);
+    return once();
+  });
+  jobLog.line(`  by ${commit.author}: ${commit.subject}`);
+  jobLog.line(`  checked out in ${took()}${fetchedIn}`);
+  if (await lstat(join(folder.checkout, '.gitmodules')).catch(() => undefined))
+    jobLog.line('  note: .gitmodules is there, but submodules are not checked out; the recipe can do that');
+  return commit;
+}
+
+async function readRecipe({ folder, attempt }: AttemptTools): Promise<{ recipe: Recipe; digest: string }> {
+  const file = join(folder.checkout, 'starling.yml');
+  const stats = await lstat(file).catch(() => undefined);
+  const fail = (what: string) =>
+    new StarlingError('INVALID_INPUT', `${what} at ${attempt.commitSha.slice(0, 12)}`, {
+      field: 'starling.yml',
+      fix: 'Commit a starling.yml at the top of the repository; docs/reference/starling-yml.md lists its fields.',
+    });
+  if (!stats) throw fail('there is no starling.yml');
+  if (!stats.isFile()) throw fail('starling.yml is not a plain file');
+  if (stats.size > maxRecipeBytes) throw fail(`starling.yml has more than ${formatBytes(maxRecipeBytes)}`);
+  const text = await readFile(file, 'utf8');
+  return { recipe: parseRecipe(text), digest: createHash('sha256').update(text).digest('hex') };
+}
+
+async function recipeStage(tools: AttemptTools, recipe: Recipe, commit: Commit): Promise<void> {
+  const { attempt, folder, jobLog, clock, signal, processes, graceMs } = tools;
+  const { command, timeoutMs } = recipe.build;
+  jobLog.line(`running: ${command}`);
+  const took = stopwatch(clock);
+  const end = await runRecipe({
+    command,
+    folder: folder.checkout,
+    scratch: folder.scratch,
+    environment: {
+      ...tools.environment,
+      ...recipe.build.environment,
+      CI: 'true',
+      STARLING_PROJECT: attempt.project,
+      STARLING_COMMIT: attempt.commitSha,
+      SOURCE_DATE_EPOCH: String(commit.committedAt.getTime() / 1_000),
+      TMPDIR: folder.temporary,
+    },
+    timeoutMs,
+    graceMs,
+    onOutput: (text) => jobLog.output(text),
+    signal,
+    clock,
+    processes,
+  });
+  signal.throwIfAborted();
+  if (end.leftProcesses) jobLog.line('the recipe left processes running; they were ended');
+  const full =
+    end.exitCode === 0 ? undefined : await almostFull(folder.checkout, tools.minFreeBytes, tools.freeBytesOf);
+  if (full !== undefined) throw new StarlingError('UNAVAILABLE', `${full}; the recipe failed (${howItEnded(end)})`);
+  if (end.timedOut)
+    throw new StarlingError(
+      'TIMEOUT',
+      `recipe took longer than its timeout of ${formatDuration(timeoutMs)} and was ended${lastWords(end)}`,
+      { field: 'build.timeout', fix: 'Make the recipe faster, or raise build.timeout in starling.yml.' },
+    );
+  if (end.exitCode !== 0)
+    throw new StarlingError('INVALID_INPUT', `recipe ${howItEnded(end)}${lastWords(end)}`, { field: 'build.command' });
+  jobLog.line(`recipe finished in ${took()}`);
+}
+
+async function packStage(tools: AttemptTools, recipe: Recipe, packFile: string) {
+  const { attempt, folder, jobLog, signal, clock } = tools;
+  const { artifact } = recipe.build;
+  jobLog.line(`packing ${artifact}`);
+  const took = stopwatch(clock);
+  const packed = await packArtifact({
+    root: folder.checkout,
+    artifactPath: artifact,
+    binaryName: attempt.binaryName,
+    packFile,
+    signal,
+  });
+  const { pack, fileCount } = packed;
+  const files = fileCount === 1 ? '1 file' : `${fileCount} files`;
+  jobLog.line(`  ${files}, ${formatBytes(pack.sizeBytes)}, packed in ${took()}: pack ${pack.sha256}`);
+  return packed;
+}
+
+async function uploadStage(
+  tools: AttemptTools,
+  packDigest: string,
+  packFile: string,
+  manifest: { bytes: Buffer; digest: string },
+): Promise<void> {
+  const { blobs, jobLog, signal, clock } = tools;
+  jobLog.line(`uploading to ${blobs.description}`);
+  const took = stopwatch(clock);
+  const source = await fileSource(packFile);
+  let [first, saidAt] = [true, clock.now()];
+  const onProgress = (bytesDone: number) => {
+    if (first && bytesDone > 0)
+      jobLog.line(`  ${formatBytes(bytesDone)} of ${formatBytes(source.sizeBytes)} were there`);
+    first = false;
+    if (clock.now() - saidAt < 5_000) return;
+    saidAt = clock.now();
+    jobLog.line(`  ${formatBytes(bytesDone)} of ${formatBytes(source.sizeBytes)}`);
+  };
+  // The manifest last: where it is, its pack is.
+  if ((await blobs.sizeOf(packKey(packDigest))) === source.sizeBytes) jobLog.line('  the same pack is there already');
+  else await blobs.upload(packKey(packDigest), source, { signal, onProgress });
+  await blobs.upload(manifestKey(manifest.digest), bytesSource(manifest.bytes), { signal });
+  jobLog.line(`  uploaded in ${took()}: manifest ${manifest.digest}`);
+}
+
+const howItEnded = (end: RecipeEnd): string =>
+  end.exitCode === null ? `was ended by ${end.endedBy}` : `exited with code ${end.exitCode}`;
+
+const lastWords = (end: RecipeEnd): string =>
+  end.lastLines.length === 0 ? '' : `: ${end.lastLines.join(' | ').slice(-600)}`;
+
+function stopwatch(clock: Clock): () => string {
+  const startedAt = clock.now();
+  return () => formatDuration(clock.now() - startedAt);
+}

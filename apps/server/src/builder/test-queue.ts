@@ -1,0 +1,116 @@
+import type { JobStage } from '@starling/shared/words.ts';
+import type { Attempt, FinishedBuild, JobQueue } from './ports.ts';
+
+export interface TestJob {
+  id: number;
+  attempt: Attempt;
+  status: 'QUEUED' | 'RUNNING' | 'SUCCEEDED' | 'FAILED';
+  stages: JobStage[];
+  pieces: Map<number, string>;
+  heartbeats: number;
+  reason?: string;
+  retry?: boolean;
+  build?: FinishedBuild;
+}
+
+/** A queue in memory, for tests. Each job has one attempt; `lose` takes it away from its worker. */
+export class TestQueue implements JobQueue {
+  readonly jobs: TestJob[] = [];
+  readonly #listeners = new Set<() => void>();
+
+  add(input: { repositoryUrl: string; commitSha: string; deadlineMs?: number; binaryName?: string }): TestJob {
+    const id = this.jobs.length + 1;
+    const { repositoryUrl, commitSha, deadlineMs = 60_000, binaryName = 'hello' } = input;
+    const attempt: Attempt = {
+      jobId: id,
+      attempt: 1,
+      worker: '',
+      project: 'hello',
+      commitSha,
+      repositoryUrl,
+      binaryName,
+      deadlineAt: Date.now() + deadlineMs,
+    };
+    const job: TestJob = { id, attempt, status: 'QUEUED', stages: [], pieces: new Map(), heartbeats: 0 };
+    this.jobs.push(job);
+    return job;
+  }
+
+  lose(job: TestJob): void {
+    job.status = 'FAILED';
+    job.reason = 'taken away';
+  }
+
+  log(job: TestJob): string {
+    return [...job.pieces.entries()]
+      .sort(([a], [b]) => a - b)
+      .map(([, text]) => text)
+      .join('');
+  }
+
+  /** Resolves as soon as the condition holds after some call of the worker. */
+  until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!condition()) return;
+        this.#listeners.delete(look);
+        resolve();
+      };
+      this.#listeners.add(look);
+      look();
+    });
+  }
+
+  async take(worker: string): Promise<Attempt | undefined> {
+    const job = this.jobs.find(({ status }) => status === 'QUEUED');
+    if (!job) return undefined;
+    job.status = 'RUNNING';
+    job.attempt = { ...job.attempt, worker };
+    return this.#said(job.attempt);
+  }
+
+  async heartbeat(attempt: Attempt): Promise<boolean> {
+    this.#job(attempt).heartbeats += 1;
+    return this.#said(this.#job(attempt).status === 'RUNNING');
+  }
+
+  async enterStage(attempt: Attempt, stage: JobStage): Promise<void> {
+    this.#job(attempt).stages.push(stage);
+    this.#said(undefined);
+  }
+
+  async reserveBuildId(attempt: Attempt): Promise<string> {
+    return `${attempt.project}@${attempt.commitSha.slice(0, 12)}`;
+  }
+
+  async appendLog(attempt: Attempt, sequence: number, text: string): Promise<void> {
+    this.#job(attempt).pieces.set(sequence, text);
+    this.#said(undefined);
+  }
+
+  async complete(attempt: Attempt, build: FinishedBuild): Promise<boolean> {
+    const job = this.#job(attempt);
+    if (job.status !== 'RUNNING') return false;
+    job.status = 'SUCCEEDED';
+    job.build = build;
+    return this.#said(true);
+  }
+
+  async fail(attempt: Attempt, reason: string, retry: boolean): Promise<boolean> {
+    const job = this.#job(attempt);
+    if (job.status !== 'RUNNING') return false;
+    Object.assign(job, { status: 'FAILED', reason, retry });
+    return this.#said(true);
+  }
+
+  #job(attempt: Attempt): TestJob {
+    return this.jobs[attempt.jobId - 1] as TestJob;
+  }
+
+  #said<T>(answer: T): T {
+    queueMicrotask(() => {
+      for (const look of [...this.#listeners]) look();
+    });
+    return answer;
+  }
+}
