@@ -116,3 +116,19 @@ export function readConfig<R extends RoleName>(
     fix: 'docs/reference/configuration.md lists every variable.',
   });
 }
+
+const passedToRecipes = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'SSL_CERT_FILE',
+  'NODE_EXTRA_CA_CERTS',
+  'SSH_AUTH_SOCK',
+];
+
+/** What recipes and git see of the worker's own environment: where programs and certificates are, and no secrets. */
+export function recipeEnvironment(environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return Object.fromEntries(passedToRecipes.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
+}
