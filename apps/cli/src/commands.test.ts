@@ -1,0 +1,505 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ErrorCode, StarlingError } from '@starling/shared/errors.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type CliRun, runCli, startCli } from './testing/run-cli.ts';
+import {
+  at,
+  sampleBuild,
+  sampleDeployment,
+  sampleJob,
+  sampleOverview,
+  sampleRegion,
+  sampleReplica,
+} from './testing/samples.ts';
+import { type StubServer, startStubServer } from './testing/stub-server.ts';
+
+// The real program as a child process, off a terminal, against a real server over HTTP.
+
+let server: StubServer;
+let folder: string;
+
+beforeEach(async () => {
+  server = await startStubServer();
+  folder = await mkdtemp(join(tmpdir(), 'starling-cli-'));
+});
+
+afterEach(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const starling = (...words: string[]): Promise<CliRun> =>
+  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
+
+describe('which server and token', () => {
+  test('without any server it says where it looked and how to start one', async () => {
+    const run = await runCli(['status'], { HOME: folder, STARLING_DATA: folder });
+    expect(run).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(run.stderr).toContain('No server is known');
+    expect(run.stderr).toContain(join(folder, 'local.json'));
+    expect(run.stderr).toContain('npm start');
+    expect(run.stderr).toContain('--server <url>');
+  });
+
+  test('a local Starling is found by itself and gets its own token', async () => {
+    let token: string | undefined;
+    server.answers['session.whoAmI'] = (_input, given) => {
+      token = given;
+      return { name: 'local', role: 'admin', version: '0.1.0' };
+    };
+    await writeFile(join(folder, 'local.json'), JSON.stringify({ server: server.url, token: 'stl_local' }));
+    const run = await runCli(['whoami', '--json'], { STARLING_DATA: folder });
+    expect(run.exitCode).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ name: 'local', server: server.url });
+    expect(token).toBe('stl_local');
+  });
+
+  test('the token of the local Starling is not sent to another server', async () => {
+    let token: string | undefined = 'not asked';
+    server.answers['projects.list'] = (_input, given) => {
+      token = given;
+      return [];
+    };
+    await writeFile(join(folder, 'local.json'), JSON.stringify({ server: 'http://127.0.0.1:1', token: 'stl_local' }));
+    const run = await runCli(['project', 'list', '--server', server.url], { STARLING_DATA: folder });
+    expect(run.exitCode).toBe(0);
+    expect(token).toBeUndefined();
+  });
+
+  test('flags beat the environment, and the environment beats the user file', async () => {
+    const tokens: (string | undefined)[] = [];
+    server.answers['projects.list'] = (_input, given) => {
+      tokens.push(given);
+      return [];
+    };
+    const tokenFile = join(folder, 'token');
+    await writeFile(tokenFile, 'stl_file\n');
+    await mkdir(join(folder, 'starling'));
+    await writeFile(join(folder, 'starling/config.json'), JSON.stringify({ server: server.url, tokenFile }));
+    const surroundings = { XDG_CONFIG_HOME: folder };
+    await runCli(['project', 'list'], surroundings);
+    await runCli(['project', 'list'], { ...surroundings, STARLING_TOKEN: 'stl_environment' });
+    await runCli(['project', 'list', '--token-file', tokenFile], {
+      ...surroundings,
+      STARLING_TOKEN: 'stl_environment',
+    });
+    expect(tokens).toEqual(['stl_file', 'stl_environment', 'stl_file']);
+    const elsewhere = await runCli(['--server', 'http://127.0.0.1:1', 'project', 'list'], surroundings);
+    expect(elsewhere.stderr).toContain('http://127.0.0.1:1 (from --server) cannot be reached');
+  });
+
+  test('a token that cannot be sent is refused without being shown', async () => {
+    const run = await runCli(['status'], { STARLING_SERVER: server.url, STARLING_TOKEN: 'secret\u00e9 word' });
+    expect(run.exitCode).toBe(3);
+    expect(run.stdout + run.stderr).not.toContain('secret');
+  });
+
+  test('a server that is not there: its address, the cause, the next step', async () => {
+    await server.stop();
+    const run = await starling('status');
+    expect(run).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(run.stderr).toContain(server.url);
+    expect(run.stderr).toContain('ECONNREFUSED');
+    expect(run.stderr).toContain('npm start');
+    server = await startStubServer();
+  });
+
+  test('an address where something else answers', async () => {
+    const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const run = await runCli(['status', '--server', `http://127.0.0.1:${(other.address() as AddressInfo).port}`]);
+    other.close();
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain('not as a Starling server does');
+  });
+
+  test('an access file of another account is said to be unreadable, not absent', async ({ skip }) => {
+    const file = join(folder, 'local.json');
+    await writeFile(file, '{}');
+    await chmod(file, 0);
+    const readable = await readFile(file).then(
+      () => true,
+      () => false,
+    );
+    skip(readable, 'root reads everything');
+    const run = await runCli(['status'], { STARLING_DATA: folder });
+    expect(run.stderr).toContain('cannot be read');
+  });
+});
+
+describe('exit codes and messages', () => {
+  const refusals: [ErrorCode, number][] = [
+    ['INVALID_INPUT', 2],
+    ['UNAUTHENTICATED', 3],
+    ['FORBIDDEN', 3],
+    ['NOT_FOUND', 4],
+    ['CONFLICT', 5],
+    ['PRECONDITION_FAILED', 5],
+  ];
+  test.each(refusals)('%s ends with %i and keeps stdout empty', async (code, exitCode) => {
+    server.answers['deployments.deploy'] = () => {
+      throw new StarlingError(code, 'this is refused', { field: 'build', fix: 'do the other thing' });
+    };
+    const run = await starling('deploy', 'hello', '1a2b3c', '--json');
+    expect(run).toMatchObject({ exitCode, stdout: '' });
+    expect(run.stderr).toContain('request-1');
+    if (code !== 'UNAUTHENTICATED') {
+      expect(run.stderr).toContain('this is refused (build)');
+      expect(run.stderr).toContain('do the other thing');
+    }
+  });
+
+  test('a server without a token to show asks for one', async () => {
+    server.answers['overview.get'] = (_input, token) => {
+      if (!token) throw new StarlingError('UNAUTHENTICATED', 'You are not signed in.');
+      return sampleOverview();
+    };
+    const run = await runCli(['status', '--server', server.url]);
+    expect(run.exitCode).toBe(3);
+    expect(run.stderr).toContain('STARLING_TOKEN');
+  });
+
+  test.each([
+    [['deploy', 'hello']],
+    [['nonsense']],
+    [['build', 'Hello World']],
+    [['build', 'hello', '--wait', '--timeout', 'soon']],
+    [['deployment', 'three']],
+    [['machines', '--limit', '0']],
+    [[]],
+  ])('usage: %j ends with 2', async (words) => {
+    const run = await starling(...words);
+    expect(run).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(run.stderr).not.toBe('');
+    expect(server.calls).toEqual([]);
+  });
+
+  test('asked-for help and version are data', async () => {
+    const help = await starling('deploy', '--help');
+    expect(help).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(help.stdout).toContain('--dry-run');
+    expect((await starling('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  test('a defect is one line, with its stack only when asked for', async () => {
+    // A nonsense answer, such as a newer server may give.
+    server.answers['deployments.list'] = () => null;
+    const brief = await starling('deployments');
+    expect(brief.exitCode).toBe(1);
+    expect(brief.stderr).toContain('STARLING_DEBUG=1');
+    expect(brief.stderr).not.toContain('    at ');
+    const detailed = await runCli(['deployments'], { STARLING_SERVER: server.url, STARLING_DEBUG: '1' });
+    expect(detailed.stderr).toContain('    at ');
+  });
+});
+
+describe('build', () => {
+  test('without --wait it prints the job and what to do next', async () => {
+    server.answers['jobs.create'] = () => ({ ...sampleJob(), created: true });
+    const run = await starling('build', 'hello', 'main', '--json');
+    expect(run.exitCode).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ id: 12, created: true });
+    expect(run.stderr).toContain('starling logs 12 --follow');
+    expect(server.calls).toEqual([{ path: 'jobs.create', input: { project: 'hello', force: false, ref: 'main' } }]);
+  });
+
+  test('--wait tells each stage and region on stderr and prints the build once it can be deployed', async () => {
+    let job: object = { ...sampleJob(), created: true };
+    let build = sampleBuild({
+      deployable: false,
+      notDeployableBecause: '1 of 2 regions have it; us COPYING 50 %',
+      replicas: [sampleReplica('eu'), sampleReplica('us', { status: 'COPYING', bytesDone: 512 })],
+    });
+    server.answers['jobs.create'] = () => job;
+    server.answers['jobs.get'] = () => job;
+    server.answers['builds.get'] = () => build;
+    const cli = startCli(['build', 'hello', '--wait', '--json'], { STARLING_SERVER: server.url });
+
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('QUEUED'), 10_000);
+    const running = { status: 'RUNNING', attempts: 1, worker: 'w1' };
+    job = sampleJob({ ...running, stages: [{ attempt: 1, stage: 'CHECKOUT', startedAt: at, finishedAt: null }] });
+    server.announce('jobs');
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('● CHECKOUT'), 10_000);
+    job = sampleJob({ status: 'SUCCEEDED', attempts: 1, worker: 'w1', buildId: 'hello@1a2b3c4d5e6f', finishedAt: at });
+    server.announce('jobs');
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('us COPYING 50 %'), 10_000);
+    expect(cli.soFar().stdout).toBe('');
+    build = sampleBuild();
+    server.announce('replicas');
+
+    const run = await cli.ended;
+    expect(run.exitCode).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ status: 'SUCCEEDED', build: { deployable: true } });
+    expect(run.stderr).toContain('✔ us REPLICATED');
+    expect(run.stderr).toContain('starling deploy hello hello@1a2b3c4d5e6f');
+  });
+
+  test('a failed job ends with 1, its reason and where its log is', async () => {
+    const failed = sampleJob({ status: 'FAILED', attempts: 1, failureReason: 'the recipe ended with 2' });
+    server.answers['jobs.create'] = () => ({ ...failed, created: true });
+    server.answers['jobs.get'] = () => failed;
+    const run = await starling('build', 'hello', '--wait');
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr).toContain('the recipe ended with 2');
+    expect(run.stderr).toContain('starling logs 12');
+  });
+
+  test('a wait that takes too long ends with 6, cancels nothing and says how to go on', async () => {
+    server.answers['jobs.create'] = () => ({ ...sampleJob(), created: true });
+    server.answers['jobs.get'] = () => sampleJob();
+    const run = await starling('build', 'hello', '--wait', '--timeout', '300ms');
+    expect(run).toMatchObject({ exitCode: 6, stdout: '' });
+    expect(run.stderr).toMatch(/It goes on\. Watch it again with: starling build hello 1a2b3c[0-9a-f]+ --wait/);
+    expect(server.calls.map((call) => call.path)).not.toContain('deployments.abort');
+  });
+
+  test('--follow prints the log on stderr as it is written', async () => {
+    let job: object = sampleJob({ status: 'RUNNING', attempts: 1 });
+    const pieces = [{ attempt: 1, sequence: 0, text: 'compiling\n' }];
+    server.answers['jobs.create'] = () => ({ ...job, created: true });
+    server.answers['jobs.get'] = () => job;
+    server.answers['builds.get'] = () => sampleBuild();
+    server.answers['jobs.readLog'] = ({ after }: { after: { sequence: number } }) => ({
+      pieces: pieces.filter((piece) => piece.sequence > after.sequence),
+      ended: false,
+    });
+    const cli = startCli(['build', 'hello', '--follow'], { STARLING_SERVER: server.url });
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('compiling'), 10_000);
+    pieces.push({ attempt: 1, sequence: 1, text: 'linking\n' });
+    job = sampleJob({ status: 'SUCCEEDED', attempts: 1, buildId: 'hello@1a2b3c4d5e6f' });
+    server.announce('jobs');
+    const run = await cli.ended;
+    expect(run.exitCode).toBe(0);
+    expect(run.stderr.match(/compiling\nlinking\n/g)).toHaveLength(1);
+    expect(run.stdout).not.toContain('linking');
+  });
+});
+
+describe('deploy, rollback and abort', () => {
+  test('deploy sends what was asked and prints the deployment', async () => {
+    server.answers['deployments.deploy'] = () => sampleDeployment();
+    const run = await starling('deploy', 'hello', '1a2b3c', '--reason', 'release 7', '--replace');
+    expect(run.exitCode).toBe(0);
+    expect(run.stdout).toContain('Deployment 3 puts hello@1a2b3c4d5e6f');
+    expect(run.stderr).toContain('/deployments/3');
+    expect(server.calls).toEqual([
+      {
+        path: 'deployments.deploy',
+        input: { project: 'hello', build: '1a2b3c', replace: true, reason: 'release 7' },
+      },
+    ]);
+  });
+
+  test('--wait follows the regions until the machines have confirmed it', async () => {
+    let deployment = sampleDeployment();
+    server.answers['deployments.deploy'] = () => deployment;
+    server.answers['deployments.get'] = () => deployment;
+    const cli = startCli(['deploy', 'hello', '1a2b3c', '--wait', '--json'], { STARLING_SERVER: server.url });
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('eu 0/4 machines, 4 in progress'), 10_000);
+    const done = { done: 4, inProgress: 0 };
+    deployment = sampleDeployment({
+      status: 'SUCCEEDED',
+      outcome: '8 machines run it',
+      regions: [sampleRegion('eu', done), sampleRegion('us', done)],
+    });
+    server.announce('machines');
+    const run = await cli.ended;
+    expect(run.exitCode).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ id: 3, status: 'SUCCEEDED' });
+    expect(run.stderr).toContain('✔ eu 4/4 machines');
+  });
+
+  test('a wait goes on where no stream comes through', async () => {
+    server.refuseStreams();
+    let reads = 0;
+    server.answers['deployments.get'] = () => sampleDeployment({ status: ++reads < 3 ? 'RUNNING' : 'SUCCEEDED' });
+    const run = await starling('deployment', '3', '--wait');
+    expect(run.exitCode).toBe(0);
+    expect(reads).toBe(3);
+  });
+
+  test('a failed deployment ends with 1 and what its machines said, its data on stdout', async () => {
+    const failed = sampleDeployment({
+      status: 'FAILED',
+      outcome: '1 of 8 machines failed',
+      previousBuildId: 'hello@000000000000',
+      regions: [sampleRegion('eu', { done: 3, inProgress: 0, failed: 1 })],
+    });
+    server.answers['deployments.get'] = () => failed;
+    server.answers['deployments.machines'] = () => [
+      { machine: 'eu-1', step: 'COMMITTED', detail: '' },
+      { machine: 'eu-2', step: 'FAILED', detail: 'the probe was refused\u001b[2J' },
+    ];
+    const run = await starling('deployment', '3', '--wait', '--json');
+    expect(run.exitCode).toBe(1);
+    expect(JSON.parse(run.stdout)).toMatchObject({ status: 'FAILED' });
+    expect(run.stderr).toContain('eu-2: the probe was refused\n');
+    expect(run.stderr).not.toContain('eu-1:');
+    expect(run.stderr).toContain('starling status hello');
+  });
+
+  test('Ctrl-C ends the wait with 130 and leaves the deployment alone', async () => {
+    server.answers['deployments.get'] = () => sampleDeployment();
+    const cli = startCli(['deployment', '3', '--wait'], { STARLING_SERVER: server.url });
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('eu 0/4'), 10_000);
+    cli.child.kill('SIGINT');
+    const run = await cli.ended;
+    expect(run.exitCode).toBe(130);
+    expect(run.stderr).toContain('starling deployment 3 --wait');
+    expect(new Set(server.calls.map((call) => call.path))).toEqual(new Set(['deployments.get']));
+  });
+
+  test('a server that is away for a while does not end the wait', async () => {
+    server.answers['deployments.get'] = () => sampleDeployment();
+    const cli = startCli(['deployment', '3', '--wait'], { STARLING_SERVER: server.url });
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('eu 0/4'), 10_000);
+    const port = Number(new URL(server.url).port);
+    await server.stop();
+    await vi.waitFor(() => expect(cli.soFar().stderr).toContain('cannot be reached'), 15_000);
+    server = await startStubServer({ 'deployments.get': () => sampleDeployment({ status: 'SUCCEEDED' }) }, port);
+    expect((await cli.ended).exitCode).toBe(0);
+  });
+
+  test('--dry-run changes nothing, and ends with 5 when it would be refused', async () => {
+    server.answers['overview.get'] = () => sampleOverview();
+    server.answers['deployments.list'] = () => [];
+    server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    const fine = await starling('deploy', 'hello', '1a2b', '--dry-run', '--json');
+    expect(fine.exitCode).toBe(0);
+    expect(JSON.parse(fine.stdout)).toMatchObject({ dryRun: true, machines: 8, refusedBecause: null });
+    server.answers['builds.versions'] = () => [
+      sampleBuild({ deployable: false, notDeployableBecause: 'us is missing' }),
+    ];
+    const refused = await starling('deploy', 'hello', '1a2b', '--dry-run');
+    expect(refused.exitCode).toBe(5);
+    expect(refused.stderr).toContain('us is missing');
+    const unknown = await starling('deploy', 'hello', 'ffff', '--dry-run');
+    expect(unknown.exitCode).toBe(4);
+    expect(server.calls.map((call) => call.path)).not.toContain('deployments.deploy');
+  });
+
+  test('rollback without a build leaves the choice to the server', async () => {
+    server.answers['deployments.rollback'] = () => sampleDeployment({ kind: 'ROLLBACK' });
+    const run = await starling('rollback', 'hello', '--reason', 'errors');
+    expect(run.exitCode).toBe(0);
+    expect(server.calls).toEqual([{ path: 'deployments.rollback', input: { project: 'hello', reason: 'errors' } }]);
+  });
+
+  test('abort: done twice is fine, too late is a precondition', async () => {
+    server.answers['deployments.abort'] = () => sampleDeployment({ status: 'ABORTED' });
+    expect((await starling('abort', '3')).exitCode).toBe(0);
+    server.answers['deployments.abort'] = () => sampleDeployment({ status: 'SUCCEEDED', finishedAt: at });
+    const late = await starling('abort', '#3', '--json');
+    expect(late.exitCode).toBe(5);
+    expect(JSON.parse(late.stdout)).toMatchObject({ status: 'SUCCEEDED' });
+  });
+});
+
+describe('looking', () => {
+  test('every listing has JSON on stdout and nothing else there', async () => {
+    server.answers['overview.get'] = () => sampleOverview();
+    server.answers['builds.versions'] = () => [sampleBuild()];
+    server.answers['builds.list'] = () => [sampleBuild()];
+    server.answers['jobs.list'] = () => [sampleJob()];
+    server.answers['machines.list'] = () => [];
+    server.answers['deployments.list'] = () => [sampleDeployment()];
+    server.answers['projects.list'] = () => [];
+    const listings = [
+      ['status'],
+      ['builds'],
+      ['builds', 'hello'],
+      ['jobs'],
+      ['machines'],
+      ['deployments'],
+      ['project', 'list'],
+    ];
+    for (const words of listings) {
+      const run = await starling(...words, '--json');
+      expect(run.exitCode, words.join(' ')).toBe(0);
+      expect(() => JSON.parse(run.stdout), words.join(' ')).not.toThrow();
+    }
+  });
+
+  test('machines reads page by page up to the limit', async () => {
+    const fleet = Array.from({ length: 1_200 }, (_unused, index) => ({
+      id: `m-${String(index).padStart(4, '0')}`,
+      region: 'eu',
+      labels: {},
+      agentVersion: '0.1.0',
+      online: index % 100 !== 0,
+      lastSeenAt: at,
+      projects: [],
+    }));
+    server.answers['machines.list'] = ({ after, limit }: { after?: string; limit: number }) =>
+      fleet.filter((machine) => after === undefined || machine.id > after).slice(0, limit);
+    const all = await starling('machines', '--limit', '5000', '--json');
+    expect((JSON.parse(all.stdout) as unknown[]).length).toBe(1_200);
+    const some = await starling('machines', '--limit', '700');
+    expect(some.stdout.trim().split('\n')).toHaveLength(701);
+    expect(some.stderr).toContain('There are more');
+    const problems = await starling('machines', '--problems', '--json');
+    expect((JSON.parse(problems.stdout) as unknown[]).length).toBe(12);
+  });
+
+  test('status of a project that is not there ends with 4', async () => {
+    server.answers['overview.get'] = () => sampleOverview();
+    const run = await starling('status', 'other');
+    expect(run.exitCode).toBe(4);
+    expect(run.stderr).toContain('Projects: hello.');
+  });
+
+  test('logs hands the log on byte for byte, piece by piece with --json', async () => {
+    const pieces = [
+      { attempt: 1, sequence: 0, text: 'one\n' },
+      { attempt: 2, sequence: 0, text: '\u001b[31mtwo\u001b[0m\n' },
+    ];
+    server.answers['jobs.get'] = () => sampleJob({ status: 'SUCCEEDED' });
+    server.answers['jobs.readLog'] = ({ after }: { after: { attempt: number } }) => ({
+      pieces: after.attempt === 0 ? pieces : [],
+      ended: true,
+    });
+    const plain = await starling('logs', '12');
+    expect(plain.stdout).toBe('one\n\u001b[31mtwo\u001b[0m\n');
+    expect(plain.stderr).toContain('attempt 2');
+    const json = await starling('logs', '12', '--json');
+    expect(
+      json.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual(pieces);
+  });
+
+  test('watch --json writes what is, then an object for each change', async () => {
+    server.answers['overview.get'] = () => sampleOverview();
+    const cli = startCli(['watch', '--json'], { STARLING_SERVER: server.url });
+    await vi.waitFor(() => expect(cli.soFar().stdout).toContain('"snapshot"'), 10_000);
+    await vi.waitFor(() => expect(server.streams()).toBe(1), 10_000);
+    server.answers['overview.get'] = () => sampleOverview({}, { lastJob: sampleJob() });
+    server.announce('jobs');
+    await vi.waitFor(() => expect(cli.soFar().stdout).toContain('"kind":"job"'), 10_000);
+    cli.child.kill('SIGINT');
+    const run = await cli.ended;
+    expect(run.exitCode).toBe(130);
+    const lines = run.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { kind: string });
+    expect(lines.map((line) => line.kind)).toEqual(['snapshot', 'job']);
+  });
+
+  test('version tells its own and the reason why the server is unknown', async () => {
+    const run = await runCli(['version', '--json'], { HOME: folder, STARLING_DATA: folder });
+    expect(run.exitCode).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ cli: expect.any(String), server: { problem: expect.any(String) } });
+  });
+
+  test('open prints the address and starts no browser off a terminal', async () => {
+    const run = await starling('open');
+    expect(run).toMatchObject({ exitCode: 0, stdout: `${server.url}/\n`, stderr: '' });
+  });
+});

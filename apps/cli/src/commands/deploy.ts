@@ -1,0 +1,46 @@
+import { Command } from 'commander';
+import { projectArgument, reasonOption, timeoutOption, waitOption, yesOption } from '../options.ts';
+import type { OpenSession } from '../session.ts';
+import { startDeployment } from '../start-deployment.ts';
+
+interface DeployOptions {
+  wait?: boolean;
+  timeout: number;
+  reason?: string;
+  replace?: boolean;
+  dryRun?: boolean;
+  yes?: boolean;
+}
+
+/** `starling deploy`: puts a build on every machine. */
+export function deployCommand(open: OpenSession): Command {
+  return new Command('deploy')
+    .description('put a build on every machine; every region must have it')
+    .addArgument(projectArgument('<project>'))
+    .argument('<build>', "a build's id, or the first digits of its commit's SHA")
+    .addOption(waitOption('stay until the machines have confirmed it, or it failed'))
+    .addOption(timeoutOption())
+    .addOption(reasonOption())
+    .option('--replace', 'take the place of a deployment that is still running')
+    .option('--dry-run', 'say what it would do and whether it would be refused')
+    .addOption(yesOption())
+    .action(async (project: string, build: string, options: DeployOptions, command: Command) => {
+      await startDeployment(open(command), {
+        project,
+        build,
+        verb: 'Deploy',
+        mayReplace: options.replace === true,
+        dryRun: options.dryRun === true,
+        yes: options.yes === true,
+        wait: options.wait === true,
+        timeoutMs: options.timeout,
+        start: (api, agreed) =>
+          api.deployments.deploy.mutate({
+            project,
+            build: agreed ?? build,
+            replace: options.replace === true,
+            ...(options.reason !== undefined && { reason: options.reason }),
+          }),
+      });
+    });
+}

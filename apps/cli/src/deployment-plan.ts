@@ -1,0 +1,112 @@
+import { StarlingError } from '@starling/shared/errors.ts';
+import type { Api } from './client.ts';
+import { oneLine } from './terminal/terminal.ts';
+import { counted, timeAgo } from './terminal/wording.ts';
+
+// What a deployment would do, for --dry-run and for the question before it. The server decides anew when it is asked
+// to act; this only looks.
+
+export type Version = Awaited<ReturnType<Api['builds']['versions']['query']>>[number];
+
+export interface DeploymentPlan {
+  project: string;
+  build: string;
+  commitSha: string;
+  commitSubject: string;
+  commitAuthor: string;
+  createdAt: string;
+  /** What the project's newest deployment put on the machines. */
+  current: string | null;
+  machines: number;
+  online: number;
+  regions: number;
+  /** A deployment that is still running, which a new one would meet. */
+  running: { id: number; buildId: string; requestedBy: string } | null;
+  /** Why the server would refuse it now; null when it would not. */
+  refusedBecause: string | null;
+}
+
+/** Plans putting `name` (a build's id, or the first digits of its commit) or the last good build on the machines. */
+export async function planDeployment(
+  api: Api,
+  { project, name, mayReplace }: { project: string; name: string | undefined; mayReplace: boolean },
+): Promise<DeploymentPlan> {
+  const [overview, versions, [newest]] = await Promise.all([
+    api.overview.get.query(),
+    api.builds.versions.query({ project }),
+    api.deployments.list.query({ project, limit: 1 }),
+  ]);
+  const found = overview.projects.find((candidate) => candidate.name === project);
+  if (!found) {
+    throw new StarlingError('NOT_FOUND', `There is no project "${project}".`, {
+      field: 'project',
+      fix: 'List them with: starling project list',
+    });
+  }
+  const version = name === undefined ? lastGoodOf(project, versions) : findVersion(project, versions, name);
+  const running = newest?.status === 'RUNNING' ? newest : undefined;
+  return {
+    project,
+    build: version.id,
+    commitSha: version.commitSha,
+    commitSubject: version.commitSubject,
+    commitAuthor: version.commitAuthor,
+    createdAt: version.createdAt,
+    current: versions.find((candidate) => candidate.current)?.id ?? null,
+    machines: found.regions.reduce((sum, region) => sum + region.machines, 0),
+    online: found.regions.reduce((sum, region) => sum + region.online, 0),
+    regions: found.regions.length,
+    running: running ? { id: running.id, buildId: running.buildId, requestedBy: running.requestedBy } : null,
+    refusedBecause: version.notDeployableBecause
+      ? `it is not deployable yet: ${version.notDeployableBecause}`
+      : running && !mayReplace
+        ? `deployment ${running.id} of ${running.buildId} by ${running.requestedBy} is still running`
+        : null,
+  };
+}
+
+function lastGoodOf(project: string, versions: readonly Version[]): Version {
+  const version = versions.find((candidate) => candidate.lastGood);
+  if (version) return version;
+  throw new StarlingError('PRECONDITION_FAILED', `${project} has no earlier build that ran well.`, {
+    field: 'build',
+    fix: `Name a build to go back to; list them with: starling builds ${project}`,
+  });
+}
+
+/** The version a person means among the newest; NOT_FOUND and CONFLICT as the server would say them. */
+export function findVersion(project: string, versions: readonly Version[], name: string): Version {
+  const matching = versions.filter(
+    (version) => version.id === name || (/^[0-9a-f]{4,64}$/.test(name) && version.commitSha.startsWith(name)),
+  );
+  if (new Set(matching.map((version) => version.commitSha)).size > 1) {
+    throw new StarlingError('CONFLICT', `Builds of several commits begin with ${name}.`, {
+      field: 'build',
+      fix: 'Give more digits of the SHA.',
+    });
+  }
+  const version = matching[0];
+  if (version) return version;
+  throw new StarlingError('NOT_FOUND', `${project} has no build "${name}" among its newest ${versions.length}.`, {
+    field: 'build',
+    fix: `List what there is with: starling builds ${project}`,
+  });
+}
+
+/** The plan in a few lines, for a person to decide by. */
+export function describePlan(plan: DeploymentPlan, nowMs: number): string {
+  const offline = plan.machines - plan.online;
+  const lines = [
+    `${plan.build}  ${oneLine(plan.commitSubject)} (${oneLine(plan.commitAuthor)}, built ${timeAgo(plan.createdAt, nowMs)})`,
+    `  goes to ${counted(plan.machines, 'machine')} in ${counted(plan.regions, 'region')}${offline > 0 ? `, ${offline} of them offline` : ''}`,
+    plan.current === plan.build
+      ? '  which were told to run it already'
+      : `  which run ${plan.current ?? 'nothing of it yet'}`,
+  ];
+  if (plan.running) {
+    lines.push(
+      `  and takes the place of deployment ${plan.running.id} (${plan.running.buildId}), which is still running`,
+    );
+  }
+  return lines.join('\n');
+}

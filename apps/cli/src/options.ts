@@ -1,0 +1,73 @@
+import { formatDuration, parseDuration } from '@starling/shared/durations.ts';
+import { projectName } from '@starling/shared/words.ts';
+import { Argument, InvalidArgumentError, Option } from 'commander';
+
+// Arguments and options that several commands share, each checked before a server is asked.
+
+const longestTimeoutMs = 24 * 3_600_000;
+/** How long a wait takes at most unless told otherwise: as long as a commit may take to the last machine. */
+export const defaultTimeout = '30m';
+
+export function timeoutOption(): Option {
+  return new Option('--timeout <duration>', 'with --wait: stop waiting after this long, which cancels nothing')
+    .argParser(parseTimeout)
+    .default(parseDuration(defaultTimeout), defaultTimeout);
+}
+
+export function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) throw new InvalidArgumentError('It is a duration such as 90s, 20m or 2h.');
+  if (milliseconds < 1 || milliseconds > longestTimeoutMs) {
+    throw new InvalidArgumentError(`It is at most ${formatDuration(longestTimeoutMs)}.`);
+  }
+  return milliseconds;
+}
+
+export function limitOption(standard: number, most: number): Option {
+  return new Option('--limit <n>', `how many to show, at most ${most}`)
+    .argParser((text) => {
+      const limit = parsePositive(text);
+      if (limit > most) throw new InvalidArgumentError(`It is at most ${most}.`);
+      return limit;
+    })
+    .default(standard);
+}
+
+/** A job's, deployment's … number from 1. */
+export function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,15}$/.test(text) || value < 1) throw new InvalidArgumentError('It is a number from 1.');
+  return value;
+}
+
+export function projectArgument(form: '<project>' | '[project]'): Argument {
+  return new Argument(form, 'its name; list them with: starling project list').argParser(parseProject);
+}
+
+export function parseProject(text: string): string {
+  const parsed = projectName.safeParse(text);
+  if (!parsed.success)
+    throw new InvalidArgumentError(`${capitalized(parsed.error.issues[0]?.message ?? 'not valid')}.`);
+  return parsed.data;
+}
+
+/** `#3` and `3` both name deployment 3. */
+export function deploymentArgument(): Argument {
+  return new Argument('<deployment>', 'its number').argParser((text: string) => parsePositive(text.replace(/^#/, '')));
+}
+
+export function reasonOption(): Option {
+  return new Option('--reason <text>', 'why, for those who read the history');
+}
+
+export function yesOption(): Option {
+  return new Option('-y, --yes', 'do not ask; off a terminal nothing is asked anyway');
+}
+
+export function waitOption(forWhat: string): Option {
+  return new Option('-w, --wait', forWhat);
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

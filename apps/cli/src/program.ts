@@ -1,0 +1,83 @@
+import { Command, Option } from 'commander';
+import { abortCommand } from './commands/abort.ts';
+import { buildCommand } from './commands/build.ts';
+import { buildsCommand } from './commands/builds.ts';
+import { completionCommand } from './commands/completion.ts';
+import { deployCommand } from './commands/deploy.ts';
+import { deploymentCommand } from './commands/deployment.ts';
+import { deploymentsCommand } from './commands/deployments.ts';
+import { jobsCommand } from './commands/jobs.ts';
+import { logsCommand } from './commands/logs.ts';
+import { machinesCommand } from './commands/machines.ts';
+import { openCommand } from './commands/open.ts';
+import { projectCommand } from './commands/project.ts';
+import { rollbackCommand } from './commands/rollback.ts';
+import { statusCommand } from './commands/status.ts';
+import { versionCommand } from './commands/version.ts';
+import { watchCommand } from './commands/watch.ts';
+import { whoamiCommand } from './commands/whoami.ts';
+import { exitCodeMeanings } from './exit-codes.ts';
+import type { OpenSession } from './session.ts';
+import { cliVersion } from './version.ts';
+
+/** The whole command line, in the order of the way of a commit. It throws CommanderError instead of exiting. */
+export function buildProgram(open: OpenSession): Command {
+  const program = new Command('starling')
+    .description('From a commit to the binary running on every machine of a fleet, and back.')
+    .version(cliVersion, '-V, --version', 'print the version of this CLI')
+    .addOption(new Option('--json', 'write data to stdout as JSON (watch and logs: one object a line)'))
+    .addOption(
+      new Option('--server <url>', 'the server to talk to (or STARLING_SERVER; default: the one on this machine)'),
+    )
+    .addOption(new Option('--token-file <path>', 'a file that holds the token (or the token itself in STARLING_TOKEN)'))
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      `\nExit codes:\n${exitCodeMeanings.map(([code, text]) => `  ${String(code).padEnd(5)}${text}\n`).join('')}`,
+    );
+
+  program.commandsGroup('From a commit to the machines:');
+  program.addCommand(projectCommand(open));
+  program.addCommand(buildCommand(open));
+  program.addCommand(buildsCommand(open));
+  program.addCommand(jobsCommand(open));
+  program.addCommand(logsCommand(open));
+  program.addCommand(deployCommand(open));
+  program.addCommand(rollbackCommand(open));
+  program.addCommand(abortCommand(open));
+
+  program.commandsGroup('What runs where:');
+  program.addCommand(statusCommand(open));
+  program.addCommand(watchCommand(open));
+  program.addCommand(machinesCommand(open));
+  program.addCommand(deploymentsCommand(open));
+  program.addCommand(deploymentCommand(open));
+
+  program.commandsGroup('This CLI:');
+  program.addCommand(openCommand(open));
+  program.addCommand(whoamiCommand(open));
+  program.addCommand(completionCommand());
+  program.addCommand(versionCommand(open));
+
+  program.addHelpCommand(
+    new Command('help').argument('[command]').description('what a command takes').helpGroup('This CLI:'),
+  );
+
+  inEveryCommand(program, (command) =>
+    command
+      .exitOverride()
+      .showHelpAfterError(`(run "${pathOf(command)} --help" for what it takes)`)
+      .configureHelp({ showGlobalOptions: true }),
+  );
+  return program;
+}
+
+/** `starling project add`, whatever is above the command. */
+export function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+}
+
+export function inEveryCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const child of command.commands) inEveryCommand(child, visit);
+}

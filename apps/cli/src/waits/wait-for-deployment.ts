@@ -1,0 +1,118 @@
+import { formatBytes } from '@starling/shared/durations.ts';
+import type { Api } from '../client.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CommandFailure } from '../failure.ts';
+import { followChanges } from '../live-changes.ts';
+import type { Session } from '../session.ts';
+import { openProgress, type ProgressLine } from '../terminal/progress.ts';
+import { oneLine } from '../terminal/terminal.ts';
+import { counted, percent } from '../terminal/wording.ts';
+import { readUntil } from './read-until.ts';
+
+export type Deployment = Awaited<ReturnType<Api['deployments']['get']['query']>>;
+export type RegionProgress = Deployment['regions'][number];
+export type DeploymentMachine = Awaited<ReturnType<Api['deployments']['machines']['query']>>[number];
+
+/** `eu 3/4 machines, 1 fetching 63 %, 120.0 MiB/s`: what the machines of a region confirmed, and what the rest does. */
+export function regionLine(region: RegionProgress): ProgressLine {
+  const { done, machines, inProgress, failed, offline, bytesDone, bytesTotal, bytesPerSecond } = region;
+  const parts = [`${region.region} ${done}/${counted(machines, 'machine')}`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (inProgress > 0) {
+    const fetching = bytesTotal > 0 && bytesDone < bytesTotal;
+    parts.push(`${inProgress} ${fetching ? `fetching ${percent(bytesDone, bytesTotal)}` : 'in progress'}`);
+    if (bytesPerSecond > 0) parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
+  }
+  if (offline > 0) parts.push(`${offline} offline`);
+  return { key: region.region, state: stateOf(region), text: parts.join(', ') };
+}
+
+function stateOf({ machines, inProgress, failed, done, offline }: RegionProgress): ProgressLine['state'] {
+  if (machines === 0) return 'done';
+  if (inProgress > 0) return 'busy';
+  if (failed > 0) return 'failed';
+  return offline > 0 || done < machines ? 'busy' : 'done';
+}
+
+export interface DeploymentWait {
+  deployment: number;
+  timeoutMs: number;
+}
+
+/**
+ * Waits until a deployment has ended. Returns it when it SUCCEEDED; otherwise `onEnded` gets it for its data to be
+ * printed, and a CommandFailure tells what the machines complain of.
+ */
+export async function waitForDeployment(
+  session: Session,
+  wait: DeploymentWait,
+  onEnded: (deployment: Deployment) => void,
+): Promise<void> {
+  const api = await session.api();
+  const changes = followChanges(api, session.clock);
+  const progress = openProgress(`Deployment ${wait.deployment}`, session.terminal, session.clock);
+  let ended: Deployment;
+  try {
+    ended = await readUntil(session, {
+      what: `Deployment ${wait.deployment}`,
+      timeoutMs: wait.timeoutMs,
+      resume: `starling deployment ${wait.deployment} --wait`,
+      changes,
+      topics: ['deployments', 'machines'],
+      read: (signal) => api.deployments.get.query({ id: wait.deployment }, { signal }),
+      onValue: (deployment) => progress.update(deployment.regions.map(regionLine)),
+      isOver: (deployment) => deployment.status !== 'RUNNING',
+      onUnreachable: (reason) => progress.remark(reason),
+    });
+  } finally {
+    changes.close();
+    await progress.end();
+  }
+  onEnded(ended);
+  if (ended.status === 'SUCCEEDED') return;
+  const complaints = await machineComplaints(api, ended, 5);
+  throw new CommandFailure({
+    message: [
+      `Deployment ${ended.id} ${ended.status}: ${oneLine(ended.outcome ?? 'no reason was given')}`,
+      ...complaints,
+    ].join('\n'),
+    fix: `See where its machines are now with: starling status ${ended.project}`,
+    exitCode: exitCodes.failed,
+  });
+}
+
+const machinesPerPage = 500;
+const mostPages = 20;
+
+/** Some of the failed machines with what they said, `  eu-2: the probe was refused`. Empty when none failed. */
+export async function machineComplaints(api: Api, deployment: Deployment, most: number): Promise<string[]> {
+  const failed = await failedMachines(api, deployment, most);
+  const total = deployment.regions.reduce((sum, region) => sum + region.failed, 0);
+  const lines = failed.map(({ machine, detail }) => `  ${machine}: ${oneLine(detail) || 'gave no reason'}`);
+  if (total > failed.length && failed.length > 0) lines.push(`  and ${total - failed.length} more`);
+  return lines;
+}
+
+async function failedMachines(api: Api, deployment: Deployment, most: number): Promise<DeploymentMachine[]> {
+  const found: DeploymentMachine[] = [];
+  for (const { region, failed } of deployment.regions) {
+    let after: string | undefined;
+    let left = failed;
+    for (let page = 0; page < mostPages && left > 0 && found.length < most; page += 1) {
+      const machines = await api.deployments.machines.query({
+        id: deployment.id,
+        region,
+        limit: machinesPerPage,
+        ...(after !== undefined && { after }),
+      });
+      for (const machine of machines) {
+        if (machine.step !== 'FAILED') continue;
+        left -= 1;
+        if (found.length < most) found.push(machine);
+      }
+      if (machines.length < machinesPerPage) break;
+      after = machines.at(-1)?.machine;
+    }
+  }
+  return found;
+}
