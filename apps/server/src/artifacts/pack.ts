@@ -56,7 +56,7 @@ type ScannedFile = Extract<ScannedEntry, { type: 'file' }>;
 class PackWriter {
   readonly #bytesTotal: number;
   readonly #request: PackRequest;
-  readonly #buffer: Buffer;
+  readonly #buffers: [Buffer, Buffer];
   readonly #torrent: TorrentHasher;
   /** Undefined for a single file, whose digest is the pack's as well. */
   readonly #whole: Hash | undefined;
@@ -66,7 +66,8 @@ class PackWriter {
   constructor(bytesTotal: number, fileCount: number, request: PackRequest) {
     this.#bytesTotal = bytesTotal;
     this.#request = request;
-    this.#buffer = Buffer.allocUnsafe(Math.min(bufferBytes, bytesTotal));
+    const size = Math.min(bufferBytes, bytesTotal);
+    this.#buffers = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)];
     this.#torrent = new TorrentHasher(torrentName, bytesTotal);
     this.#whole = fileCount > 1 ? createHash('sha256') : undefined;
   }
@@ -85,18 +86,23 @@ class PackWriter {
     try {
       const digest = createHash('sha256');
       let left = sizeBytes;
+      // While one buffer is hashed and written, the next is read into the other.
+      let [current, other] = this.#buffers;
+      let reading = readInto(input, current, left);
       while (left > 0) {
         signal?.throwIfAborted();
-        const { bytesRead } = await input.read(this.#buffer, 0, Math.min(left, this.#buffer.length));
+        const bytesRead = await reading;
         if (bytesRead === 0) throw changed(`it had ${sizeBytes} bytes and ends after ${sizeBytes - left}`);
-        const chunk = this.#buffer.subarray(0, bytesRead);
-        // All that hash a chunk do so before they return, so the buffer can be filled again.
+        left -= bytesRead;
+        if (left > 0) reading = readInto(input, other, left);
+        const chunk = current.subarray(0, bytesRead);
+        const writing = this.#write(output, chunk);
         digest.update(chunk);
         this.#whole?.update(chunk);
         this.#torrent.update(chunk);
-        await this.#write(output, chunk);
-        left -= bytesRead;
+        await writing;
         onProgress?.(this.#offset, this.#bytesTotal);
+        [current, other] = [other, current];
       }
       const after = await input.stat();
       if (after.size !== sizeBytes) throw changed(`it had ${sizeBytes} bytes and now has ${after.size}`);
@@ -124,4 +130,12 @@ class PackWriter {
     }
     this.#offset += chunk.length;
   }
+}
+
+function readInto(input: FileHandle, buffer: Buffer, atMost: number): Promise<number> {
+  if (atMost === 0) return Promise.resolve(0);
+  const reading = input.read(buffer, 0, Math.min(atMost, buffer.length)).then(({ bytesRead }) => bytesRead);
+  // Who awaits it sees its failure; when the writing fails first, nobody does.
+  reading.catch(() => {});
+  return reading;
 }
