@@ -129,6 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         return opened;
       });
       projects.set(name, project);
+      project.catch(() => projects.delete(name));
     }
     return project;
   }

@@ -1,14 +1,15 @@
 import type { AddressInfo } from 'node:net';
-import { systemClock } from '@starling/shared/clock.ts';
+import { systemClock, TestClock } from '@starling/shared/clock.ts';
 import type { HubFrame } from '@starling/shared/hub-protocol.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { eventually } from '../testing/scene.ts';
-import { HubConnection } from './hub-connection.ts';
+import { HubConnection, type HubConnectionOptions } from './hub-connection.ts';
 
 let server: WebSocketServer;
 let connection: HubConnection;
+let options: HubConnectionOptions;
 let sockets: WebSocket[];
 let heard: string[];
 let seen: HubFrame[];
@@ -22,7 +23,7 @@ beforeEach(async () => {
     sockets.push(socket);
     socket.on('message', (data) => heard.push(JSON.parse(String(data)).type));
   });
-  connection = new HubConnection({
+  options = {
     hubUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     token: 't0',
     clock: systemClock,
@@ -38,7 +39,8 @@ beforeEach(async () => {
     }),
     onWelcome: () => (welcomes += 1),
     onFrame: (frame) => void seen.push(frame),
-  });
+  };
+  connection = new HubConnection(options);
 });
 afterEach(async () => {
   await connection.stop();
@@ -83,4 +85,33 @@ it('connects again after a lost connection, a refusal and a frame that is too la
   sockets[2]?.send(JSON.stringify({ type: 'welcome', hub: 'x'.repeat(2 * 1024 * 1024) }));
   await nth(4);
   expect(heard.filter((what) => what === 'hello').length).toBeGreaterThanOrEqual(3);
+});
+
+it('gives up a connection on which nothing is heard, though it looks open', async () => {
+  const silent = new WebSocketServer({ port: 0, host: '127.0.0.1', autoPong: false });
+  await new Promise((resolve) => silent.once('listening', resolve));
+  let connections = 0;
+  silent.on('connection', (socket) => {
+    connections += 1;
+    socket.send(JSON.stringify({ type: 'welcome', hub: 'h' }));
+  });
+  const clock = new TestClock();
+  const patient = new HubConnection({
+    ...options,
+    hubUrl: `http://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+    clock,
+  });
+  patient.start();
+  await eventually('a welcome', () => patient.isConnected);
+  await clock.advance(20_000);
+  expect(patient.isConnected).toBe(true);
+  await clock.advance(10_000);
+  await eventually('the end', () => !patient.isConnected);
+  await eventually('another connection', async () => {
+    await clock.advance(1_000);
+    return connections === 2;
+  });
+  await patient.stop();
+  for (const socket of silent.clients) socket.terminate();
+  await new Promise((resolve) => silent.close(resolve));
 });

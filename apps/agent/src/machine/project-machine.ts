@@ -88,9 +88,10 @@ export class ProjectMachine {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#wake();
+    // What is being entered is entered no further; only then is it sure that nothing is started behind our back.
+    await this.#running;
     await this.#leaveStep();
     await this.#options.supervisor.release();
-    await this.#running;
   }
 
   async #run(): Promise<void> {

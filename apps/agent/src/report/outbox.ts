@@ -145,7 +145,7 @@ export class Outbox {
     this.#lines = kept.length;
   }
 
-  /** Makes room: of each project the oldest go first, and its latest report always stays. */
+  /** Makes room: the oldest go first, and the latest of a project only when there are too many projects. */
   #dropSuperseded(): void {
     const latest = new Map(this.#reports.map(({ project, sequence }) => [project, sequence]));
     let tooMany = this.#reports.length - Math.floor(maxReports * 0.9);
@@ -154,6 +154,7 @@ export class Outbox {
       tooMany -= 1;
       return false;
     });
+    if (this.#reports.length > maxReports) this.#reports.splice(0, this.#reports.length - maxReports);
   }
 }
 

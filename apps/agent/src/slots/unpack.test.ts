@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ArtifactEntry } from '@starling/shared/manifest.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { manifestKey, type SampleTree, sampleBuild } from '../testing/sample-build.ts';
@@ -66,6 +67,17 @@ describe('unpacking', () => {
     wrong[100] = (wrong[100] ?? 0) ^ 1;
     await expect(fill(build, wrong)).rejects.toThrow(WrongPack);
     await expect(fill(build, build.packBytes.subarray(1))).rejects.toThrow(WrongPack);
+    expect(await slots.isReady(build.target)).toBe(false);
+  });
+
+  it('tells a manifest that contradicts itself from a wrong pack', async () => {
+    const build = sampleBuild(
+      'a1',
+      tree,
+      {},
+      { changeEntries: (entries) => entries.with(-1, { ...entries.at(-1), sha256: 'f'.repeat(64) } as ArtifactEntry) },
+    );
+    await expect(fill(build)).rejects.toThrow('readme.txt does not have the digest that the manifest gives it');
     expect(await slots.isReady(build.target)).toBe(false);
   });
 

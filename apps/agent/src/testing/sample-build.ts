@@ -41,7 +41,13 @@ export function sampleBuild(
   sha: string,
   tree: SampleTree,
   run: Partial<RunSpec> = {},
-  { project = 'hello', deployment = 1, signer = manifestKey.privatePem, realTorrent = false } = {},
+  {
+    project = 'hello',
+    deployment = 1,
+    signer = manifestKey.privatePem,
+    realTorrent = false,
+    changeEntries = (entries: ArtifactEntry[]) => entries,
+  } = {},
 ): SampleBuild {
   const packs: Buffer[] = [];
   let offset = 0;
@@ -78,7 +84,7 @@ export function sampleBuild(
       startedAt: 0,
       finishedAt: 1,
     },
-    entries,
+    entries: changeEntries(entries),
     pack: {
       sha256: sha256(packBytes),
       sizeBytes: packBytes.length,
