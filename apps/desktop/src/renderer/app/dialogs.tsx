@@ -1,0 +1,33 @@
+import { BuildDialog } from '../features/builds/build-dialog.tsx';
+import { AbortDialog } from '../features/deployments/abort-dialog.tsx';
+import { DeployDialog } from '../features/deployments/deploy-dialog.tsx';
+import { RollbackDialog } from '../features/deployments/rollback-dialog.tsx';
+import { AddProjectDialog } from '../features/projects/add-project-dialog.tsx';
+import { useUi } from '../lib/ui-state.ts';
+
+/** The dialog that is open, whichever page, key or palette opened it. */
+export function Dialogs() {
+  const dialog = useUi((ui) => ui.dialog);
+  const close = useUi((ui) => ui.close);
+  switch (dialog?.kind) {
+    case undefined:
+      return null;
+    case 'add-project':
+      return <AddProjectDialog onClose={close} />;
+    case 'build':
+      return (
+        <BuildDialog
+          project={dialog.project}
+          initialRef={dialog.ref ?? ''}
+          initialForce={dialog.force ?? false}
+          onClose={close}
+        />
+      );
+    case 'deploy':
+      return <DeployDialog project={dialog.project} buildId={dialog.buildId} onClose={close} />;
+    case 'rollback':
+      return <RollbackDialog project={dialog.project} initialBuild={dialog.buildId} onClose={close} />;
+    case 'abort':
+      return <AbortDialog deploymentId={dialog.deploymentId} project={dialog.project} onClose={close} />;
+  }
+}

@@ -1,0 +1,192 @@
+import type {
+  DeploymentKind,
+  DeploymentStatus,
+  JobStatus,
+  MachineStep,
+  ReplicaStatus,
+} from '@starling/shared/words.ts';
+import {
+  Ban,
+  CircleCheck,
+  CircleDashed,
+  CircleSlash,
+  CircleX,
+  Clock,
+  CloudOff,
+  Download,
+  LoaderCircle,
+  type LucideIcon,
+  Undo2,
+} from 'lucide-react';
+import type { ReactNode } from 'react';
+
+export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'idle' | 'accent';
+
+const inks: Record<Tone, string> = {
+  ok: 'text-ok',
+  busy: 'text-busy',
+  warn: 'text-warn',
+  bad: 'text-bad',
+  idle: 'text-idle',
+  accent: 'text-accent',
+};
+const softs: Record<Tone, string> = {
+  ok: 'bg-ok-soft',
+  busy: 'bg-busy-soft',
+  warn: 'bg-warn-soft',
+  bad: 'bg-bad-soft',
+  idle: 'bg-idle-soft',
+  accent: 'bg-accent-soft',
+};
+
+/** A state: always an icon and a word, never a colour alone. */
+export function Status({
+  tone,
+  icon: Icon,
+  children,
+  spinning = false,
+  boxed = false,
+}: {
+  tone: Tone;
+  icon: LucideIcon;
+  children: ReactNode;
+  spinning?: boolean;
+  boxed?: boolean;
+}) {
+  return (
+    <span
+      className={`inline-flex items-center gap-1.5 whitespace-nowrap ${inks[tone]} ${
+        boxed ? `${softs[tone]} rounded-full px-2 py-0.5 text-xs font-medium` : ''
+      }`}
+    >
+      <Icon aria-hidden className={`size-3.5 shrink-0 ${spinning ? 'spin' : ''}`} />
+      <span>{children}</span>
+    </span>
+  );
+}
+
+/** A word about a thing, for example `current`. */
+export function Tag({ tone = 'idle', children }: { tone?: Tone; children: ReactNode }) {
+  return (
+    <span
+      className={`inline-flex items-center rounded px-1.5 text-2xs leading-[18px] font-semibold whitespace-nowrap ${inks[tone]} ${softs[tone]}`}
+    >
+      {children}
+    </span>
+  );
+}
+
+interface Look {
+  tone: Tone;
+  icon: LucideIcon;
+  word: string;
+  spinning?: boolean;
+}
+
+const jobLooks: Record<JobStatus, Look> = {
+  QUEUED: { tone: 'idle', icon: Clock, word: 'Queued' },
+  RUNNING: { tone: 'busy', icon: LoaderCircle, word: 'Building', spinning: true },
+  SUCCEEDED: { tone: 'ok', icon: CircleCheck, word: 'Built' },
+  FAILED: { tone: 'bad', icon: CircleX, word: 'Failed' },
+  CANCELLED: { tone: 'idle', icon: Ban, word: 'Cancelled' },
+};
+const deploymentLooks: Record<DeploymentStatus, Look> = {
+  RUNNING: { tone: 'busy', icon: LoaderCircle, word: 'Running', spinning: true },
+  SUCCEEDED: { tone: 'ok', icon: CircleCheck, word: 'Succeeded' },
+  FAILED: { tone: 'bad', icon: CircleX, word: 'Failed' },
+  ABORTED: { tone: 'warn', icon: CircleSlash, word: 'Aborted' },
+  SUPERSEDED: { tone: 'idle', icon: CircleDashed, word: 'Superseded' },
+};
+const replicaLooks: Record<ReplicaStatus, Look> = {
+  PENDING: { tone: 'idle', icon: Clock, word: 'Waits' },
+  COPYING: { tone: 'busy', icon: Download, word: 'Copying' },
+  REPLICATED: { tone: 'ok', icon: CircleCheck, word: 'Replicated' },
+  FAILED: { tone: 'bad', icon: CircleX, word: 'Failed, will be tried again' },
+};
+const stepLooks: Record<MachineStep, Look> = {
+  IDLE: { tone: 'idle', icon: CircleDashed, word: 'Idle' },
+  FETCHING: { tone: 'busy', icon: Download, word: 'Fetching' },
+  VERIFYING: { tone: 'busy', icon: LoaderCircle, word: 'Verifying', spinning: true },
+  STAGED: { tone: 'busy', icon: LoaderCircle, word: 'Staged', spinning: true },
+  STOPPING: { tone: 'busy', icon: LoaderCircle, word: 'Stopping the old version', spinning: true },
+  SWAPPING: { tone: 'busy', icon: LoaderCircle, word: 'Swapping', spinning: true },
+  STARTING: { tone: 'busy', icon: LoaderCircle, word: 'Starting', spinning: true },
+  PROBING: { tone: 'busy', icon: LoaderCircle, word: 'Probing health', spinning: true },
+  COMMITTED: { tone: 'ok', icon: CircleCheck, word: 'Done' },
+  REVERTING: { tone: 'warn', icon: Undo2, word: 'Reverting' },
+  FAILED: { tone: 'bad', icon: CircleX, word: 'Failed' },
+};
+
+function fromLook({ tone, icon, word, spinning = false }: Look, boxed: boolean, more?: ReactNode) {
+  return (
+    <Status tone={tone} icon={icon} spinning={spinning} boxed={boxed}>
+      {word}
+      {more}
+    </Status>
+  );
+}
+
+const stageWords: Record<string, string> = {
+  CHECKOUT: 'checkout',
+  RECIPE: 'recipe',
+  PACK: 'pack',
+  UPLOAD: 'upload',
+};
+export const stageWord = (stage: string) => stageWords[stage] ?? stage.toLowerCase();
+
+export function JobStatusBadge({
+  status,
+  stage,
+  boxed = false,
+}: {
+  status: JobStatus;
+  stage?: string | null;
+  boxed?: boolean;
+}) {
+  return fromLook(
+    jobLooks[status],
+    boxed,
+    status === 'RUNNING' && stage
+      ? `: ${stageWord(stage)}`
+      : status === 'FAILED' && stage
+        ? ` in ${stageWord(stage)}`
+        : '',
+  );
+}
+export const DeploymentStatusBadge = ({ status, boxed = false }: { status: DeploymentStatus; boxed?: boolean }) =>
+  fromLook(deploymentLooks[status], boxed);
+export const ReplicaStatusBadge = ({ status }: { status: ReplicaStatus }) => fromLook(replicaLooks[status], false);
+
+/** Where a machine is; `step` is null while it has said nothing. An offline machine is that first of all. */
+export function StepBadge({ step, online = true }: { step: MachineStep | null; online?: boolean }) {
+  if (!online)
+    return (
+      <Status tone="warn" icon={CloudOff}>
+        Offline{step && step !== 'COMMITTED' && step !== 'IDLE' ? `, last ${stepLooks[step].word.toLowerCase()}` : ''}
+      </Status>
+    );
+  if (step === null)
+    return (
+      <Status tone="idle" icon={Clock}>
+        Waits to begin
+      </Status>
+    );
+  return fromLook(stepLooks[step], false);
+}
+
+export function OnlineBadge({ online }: { online: boolean }) {
+  return online ? (
+    <Status tone="ok" icon={CircleCheck}>
+      Online
+    </Status>
+  ) : (
+    <Status tone="warn" icon={CloudOff}>
+      Offline
+    </Status>
+  );
+}
+
+export function KindTag({ kind }: { kind: DeploymentKind }) {
+  if (kind === 'DEPLOY') return <Tag>deploy</Tag>;
+  return <Tag tone="accent">{kind === 'ROLLBACK' ? 'rollback' : 'roll-forward'}</Tag>;
+}

@@ -1,0 +1,95 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows that are placed one by one cannot be a table element's.
+// biome-ignore-all lint/a11y/useFocusableInteractive: the rows hold what can be focused, they are not it.
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type ReactNode, useRef } from 'react';
+
+/**
+ * A table of which only the visible rows exist. Rows may grow (a detail unfolds): they are measured. `columns` is a CSS
+ * grid template that head and rows share.
+ */
+export function VirtualRows<Row>({
+  rows,
+  keyOf,
+  columns,
+  head,
+  label,
+  children,
+  estimateHeight = 40,
+  maxHeight,
+}: {
+  rows: readonly Row[];
+  keyOf: (row: Row) => string;
+  columns: string;
+  head: readonly ReactNode[];
+  label: string;
+  children: (row: Row) => { cells: readonly ReactNode[]; detail?: ReactNode };
+  estimateHeight?: number;
+  maxHeight: string;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => estimateHeight,
+    getItemKey: (index) => keyOf(rows[index]!),
+    overscan: 12,
+  });
+  const template = { gridTemplateColumns: columns };
+  return (
+    <section
+      ref={box}
+      className="overflow-auto focus-visible:-outline-offset-2"
+      style={{ maxHeight }}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard.
+      tabIndex={0}
+      aria-label={label}
+    >
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1} className="min-w-[720px]">
+        <div role="rowgroup" className="sticky top-0 z-10 border-b border-line bg-surface">
+          <div role="row" aria-rowindex={1} className="grid items-center gap-3 px-4 py-1.5" style={template}>
+            {head.map((cell, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: columns never move.
+              <span role="columnheader" key={index} className="text-2xs font-semibold text-ink-3">
+                {cell}
+              </span>
+            ))}
+          </div>
+        </div>
+        <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+          {virtual.getVirtualItems().map((item) => {
+            const { cells, detail } = children(rows[item.index]!);
+            return (
+              <div
+                key={item.key}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                role="presentation"
+                className="absolute top-0 left-0 w-full border-b border-line last:border-b-0 hover:bg-sunken/45"
+                style={{ transform: `translateY(${item.start}px)` }}
+              >
+                <div
+                  role="row"
+                  aria-rowindex={item.index + 2}
+                  className="grid min-h-9 items-center gap-3 px-4 py-1"
+                  style={template}
+                >
+                  {cells.map((cell, index) => (
+                    // biome-ignore lint/suspicious/noArrayIndexKey: columns never move.
+                    <span role="cell" key={index} className="min-w-0">
+                      {cell}
+                    </span>
+                  ))}
+                </div>
+                {detail && (
+                  <div role="row">
+                    <div role="cell">{detail}</div>
+                  </div>
+                )}
+              </div>
+            );
+          })}
+        </div>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,138 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { CliLine } from '../../components/cli-line.tsx';
+import { DeployButton } from '../../components/deploy-button.tsx';
+import { DeploymentRows } from '../../components/deployment-rows.tsx';
+import { ErrorPanel } from '../../components/error-panel.tsx';
+import { Facts, Loading, Page, Panel } from '../../components/page.tsx';
+import { Sha } from '../../components/sha.tsx';
+import { StageTimes } from '../../components/stage-times.tsx';
+import { Tag } from '../../components/status.tsx';
+import { Ago } from '../../components/time.tsx';
+import { api } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
+import { authorName, formatBytes, plural, shortBuild } from '../../lib/format.ts';
+import { useTitle } from '../../lib/hooks.ts';
+import { Replication } from './replication.tsx';
+
+/** One build: what it is, where it is, where it came from, and where it was deployed. */
+export function BuildPage({ id }: { id: string }) {
+  useTitle(id);
+  const { data: build, error, refetch } = useQuery(api.builds.get.queryOptions({ id }));
+  const project = build?.project ?? id.split('@')[0]!;
+  const versions = useQuery(api.builds.versions.queryOptions({ project }));
+  const version = versions.data?.find((candidate) => candidate.id === id);
+  return (
+    <Page
+      above={
+        <>
+          <Link to="/projects/$project" params={{ project }} className="link">
+            {project}
+          </Link>
+          <span aria-hidden>/</span>
+          <Link to="/builds" search={{ project }} className="link">
+            builds
+          </Link>
+        </>
+      }
+      title={build?.commitSubject ?? shortBuild(id)}
+      beside={
+        <>
+          <Sha sha={id} text={id} what="build id" />
+          {version?.current && <Tag tone="accent">current</Tag>}
+          {version?.lastGood && <Tag tone="ok">last good</Tag>}
+          {build?.proven && !version?.lastGood && <Tag tone="ok">ran well before</Tag>}
+        </>
+      }
+      below={
+        build && (
+          <>
+            {authorName(build.commitAuthor)} committed <Ago at={build.committedAt} />, built{' '}
+            <Ago at={build.createdAt} />
+          </>
+        )
+      }
+      actions={<DeployButton build={build} />}
+    >
+      {error && <ErrorPanel error={error} title={`The build ${id} could not be read`} onRetry={() => void refetch()} />}
+      {!build && !error && (
+        <Panel flush>
+          <Loading rows={6} label="Loading the build" />
+        </Panel>
+      )}
+      {build && (
+        <>
+          <Replication replicas={build.replicas} because={build.notDeployableBecause} />
+          <div className="grid gap-4 xl:grid-cols-2">
+            <Panel title="What it is">
+              <Facts
+                facts={[
+                  ['Pack', formatBytes(build.packBytes)],
+                  ['Files', plural(build.fileCount, 'file')],
+                  ['Manifest', formatBytes(build.manifestBytes)],
+                  [
+                    'Manifest digest',
+                    <Sha
+                      key="manifest"
+                      sha={build.manifestDigest}
+                      text={build.manifestDigest.slice(0, 16)}
+                      what="digest"
+                    />,
+                  ],
+                  [
+                    'Pack digest',
+                    <Sha key="pack" sha={build.packDigest} text={build.packDigest.slice(0, 16)} what="digest" />,
+                  ],
+                  [
+                    'Swarm',
+                    <Sha key="swarm" sha={build.infoHash} text={build.infoHash.slice(0, 16)} what="info hash" />,
+                  ],
+                ]}
+              />
+            </Panel>
+            <Panel title="Where it came from">
+              <Facts
+                facts={[
+                  ['Commit', <Sha key="commit" sha={build.commitSha} />],
+                  ['Asked for', `${build.job.requestedRef === build.commitSha ? 'by SHA' : build.job.requestedRef}`],
+                  ['By', build.job.requestedBy],
+                  [
+                    'Job',
+                    <Link key="job" to="/jobs/$id" params={{ id: String(build.jobId) }} className="link text-accent">
+                      {build.jobId}, with its log
+                    </Link>,
+                  ],
+                  ['Worker', build.job.worker ?? '–'],
+                  ['Stages', <StageTimes key="stages" job={build.job} />],
+                  [
+                    'Repository',
+                    <span key="repository" className="font-mono text-xs break-all">
+                      {build.job.repositoryUrl}
+                    </span>,
+                  ],
+                ]}
+              />
+            </Panel>
+          </div>
+          <Panel title="Deployments of this build" flush>
+            {build.deployments.length === 0 ? (
+              <p className="px-4 py-3 text-ink-2">It was not deployed yet.</p>
+            ) : (
+              <DeploymentRows
+                deployments={build.deployments.map((deployment) => ({
+                  ...deployment,
+                  commitSha: build.commitSha,
+                  commitSubject: build.commitSubject,
+                }))}
+                showProject={false}
+              />
+            )}
+          </Panel>
+          <div className="max-w-xl">
+            <CliLine command={cli.deploy(build.project, build.id, '', false)} label="Deploying it in a terminal" />
+          </div>
+        </>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,121 @@
+import { useQuery } from '@tanstack/react-query';
+import { Hammer, Plus } from 'lucide-react';
+import { BuildRows, joinBuilds } from '../../components/build-rows.tsx';
+import { Button } from '../../components/button.tsx';
+import { CliLine } from '../../components/cli-line.tsx';
+import { ErrorPanel } from '../../components/error-panel.tsx';
+import { Select } from '../../components/field.tsx';
+import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
+import { api, client, type Job } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
+import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
+import { usePages } from '../../lib/pages.ts';
+import type { BuildsSearch, JobFilter } from '../../lib/search.ts';
+import { useUi } from '../../lib/ui-state.ts';
+
+const pageSize = 50;
+const filters: { value: JobFilter; text: string; statuses: readonly Job['status'][] }[] = [
+  { value: 'all', text: 'Any status', statuses: [] },
+  { value: 'running', text: 'In progress', statuses: ['QUEUED', 'RUNNING'] },
+  { value: 'built', text: 'Built', statuses: ['SUCCEEDED'] },
+  { value: 'failed', text: 'Failed', statuses: ['FAILED', 'CANCELLED'] },
+];
+
+/** Every build that was asked for, in all projects or in one. */
+export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearch: (search: BuildsSearch) => void }) {
+  useTitle('Builds');
+  const open = useUi((ui) => ui.open);
+  const readOnly = useWhyReadOnly();
+  const projects = useQuery(api.projects.list.queryOptions());
+  const filter = filters.find(({ value }) => value === search.show) ?? filters[0]!;
+  const ofProject = search.project ? { project: search.project } : {};
+  const jobs = usePages({
+    path: ['jobs', 'list'],
+    input: ofProject,
+    pageSize,
+    read: (before: number | undefined, signal) =>
+      client.jobs.list.query({ ...ofProject, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
+    next: (last) => last.id,
+  });
+  const builds = useQuery(api.builds.list.queryOptions({ ...ofProject, limit: 200 }));
+  const wanted = jobs.rows?.filter((job) => filter.statuses.length === 0 || filter.statuses.includes(job.status));
+  const rows = wanted && builds.data && joinBuilds(wanted, builds.data);
+  const project = search.project ?? projects.data?.[0]?.name;
+  const error = jobs.error ?? builds.error;
+  return (
+    <Page
+      title="Builds"
+      below="Every commit that was built or is being built"
+      actions={
+        <Button
+          disabledBecause={readOnly ?? (project ? null : 'Add a project first.')}
+          onClick={() => project && open({ kind: 'build', project })}
+          icon={<Plus aria-hidden className="size-3.5" />}
+        >
+          Build a commit
+        </Button>
+      }
+    >
+      <div className="flex flex-wrap items-center gap-2">
+        <Select
+          label="Project"
+          value={search.project ?? ''}
+          onChange={(value) => onSearch({ ...search, project: value })}
+          options={[
+            { value: '', text: 'All projects' },
+            ...(projects.data ?? []).map(({ name }) => ({ value: name, text: name })),
+          ]}
+        />
+        <Select
+          label="Status"
+          value={filter.value}
+          onChange={(value) => onSearch({ ...search, show: value as JobFilter })}
+          options={filters}
+        />
+        <span className="min-w-0 flex-1" />
+        <div className="w-72 max-w-full">
+          <CliLine command={cli.builds(search.project)} />
+        </div>
+      </div>
+      {error && (
+        <ErrorPanel
+          error={error}
+          title="The builds could not be read"
+          onRetry={() => void Promise.all([jobs.refetch(), builds.refetch()])}
+        />
+      )}
+      {!error && (
+        <Panel flush>
+          {!rows && <Loading rows={8} label="Loading builds" />}
+          {rows && rows.length === 0 && (
+            <EmptyState
+              icon={Hammer}
+              title={filter.value === 'all' ? 'Nothing was built yet' : 'No build has this status'}
+              action={
+                filter.value === 'all' ? (
+                  <Button
+                    look="primary"
+                    disabledBecause={readOnly ?? (project ? null : 'Add a project first.')}
+                    onClick={() => project && open({ kind: 'build', project })}
+                  >
+                    Build a commit
+                  </Button>
+                ) : (
+                  <Button onClick={() => onSearch({ ...search, show: 'all' })}>Show all</Button>
+                )
+              }
+            />
+          )}
+          {rows && rows.length > 0 && <BuildRows rows={rows} showProject={!search.project} />}
+        </Panel>
+      )}
+      {jobs.hasNextPage && (
+        <div className="flex justify-center">
+          <Button busy={jobs.isFetchingNextPage} onClick={() => void jobs.fetchNextPage()}>
+            Show older ones
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,157 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { CircleSlash, History } from 'lucide-react';
+import { Button } from '../../components/button.tsx';
+import { CliLine } from '../../components/cli-line.tsx';
+import { ErrorPanel } from '../../components/error-panel.tsx';
+import { Loading, Page, Panel } from '../../components/page.tsx';
+import { DeploymentStatusBadge, KindTag } from '../../components/status.tsx';
+import { Ago, Took } from '../../components/time.tsx';
+import { api, client } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
+import { shortBuild } from '../../lib/format.ts';
+import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
+import { usePages } from '../../lib/pages.ts';
+import type { MachinesSearch } from '../../lib/search.ts';
+import { useUi } from '../../lib/ui-state.ts';
+import { DeploymentMachines } from './deployment-machines.tsx';
+import { ProgressPanel } from './progress-panel.tsx';
+import { RegionTable } from './region-progress.tsx';
+import { usePaces } from './use-pace.ts';
+
+const machinesPerPage = 500;
+
+/** One deployment, live: each region, each machine, the outcome, and the two ways to stop it. */
+export function DeploymentPage({
+  id,
+  search,
+  onSearch,
+}: {
+  id: number;
+  search: MachinesSearch;
+  onSearch: (search: MachinesSearch) => void;
+}) {
+  useTitle(`Deployment ${id}`);
+  const { data: deployment, error, refetch } = useQuery(api.deployments.get.queryOptions({ id }));
+  const region = search.region ? { region: search.region } : {};
+  const machines = usePages({
+    path: ['deployments', 'machines'],
+    input: { id, ...region },
+    pageSize: machinesPerPage,
+    read: (after: string | undefined, signal) =>
+      client.deployments.machines.query(
+        { id, ...region, limit: machinesPerPage, ...(after ? { after } : {}) },
+        { signal },
+      ),
+    next: (last) => last.machine,
+  });
+  const open = useUi((ui) => ui.open);
+  const readOnly = useWhyReadOnly();
+  const paceOf = usePaces(deployment?.status === 'RUNNING' ? deployment.regions : undefined);
+  const isRunning = deployment?.status === 'RUNNING';
+  return (
+    <Page
+      above={
+        deployment && (
+          <>
+            <Link to="/projects/$project" params={{ project: deployment.project }} className="link">
+              {deployment.project}
+            </Link>
+            <span aria-hidden>/</span>
+            <Link to="/deployments" search={{ project: deployment.project }} className="link">
+              deployments
+            </Link>
+          </>
+        )
+      }
+      title={deployment ? `${deployment.build.commitSubject}` : `Deployment ${id}`}
+      beside={
+        deployment && (
+          <>
+            <DeploymentStatusBadge status={deployment.status} boxed />
+            <KindTag kind={deployment.kind} />
+          </>
+        )
+      }
+      below={
+        deployment && (
+          <>
+            Deployment {id}:{' '}
+            <span className="font-mono text-xs">
+              {deployment.previousBuildId ? `${shortBuild(deployment.previousBuildId)} → ` : ''}
+              <Link to="/builds/$id" params={{ id: deployment.buildId }} className="link text-ink">
+                {shortBuild(deployment.buildId)}
+              </Link>
+            </span>
+            , by {deployment.requestedBy} <Ago at={deployment.createdAt} />
+            {', '}
+            <Took from={deployment.createdAt} to={deployment.finishedAt} />
+            {deployment.reason && <> – “{deployment.reason}”</>}
+          </>
+        )
+      }
+      actions={
+        deployment && (
+          <>
+            <Button
+              look="danger"
+              disabledBecause={readOnly ?? (isRunning ? null : `It has ended: ${deployment.status.toLowerCase()}.`)}
+              onClick={() => open({ kind: 'abort', deploymentId: id, project: deployment.project })}
+              icon={<CircleSlash aria-hidden className="size-3.5" />}
+            >
+              Abort
+            </Button>
+            <Button
+              disabledBecause={readOnly}
+              onClick={() => open({ kind: 'rollback', project: deployment.project })}
+              icon={<History aria-hidden className="size-3.5" />}
+            >
+              Roll back
+            </Button>
+          </>
+        )
+      }
+    >
+      {error && (
+        <ErrorPanel error={error} title={`Deployment ${id} could not be read`} onRetry={() => void refetch()} />
+      )}
+      {!deployment && !error && (
+        <Panel flush>
+          <Loading rows={6} label="Loading the deployment" />
+        </Panel>
+      )}
+      {deployment && (
+        <>
+          <ProgressPanel
+            deployment={deployment}
+            machines={search.region ? [] : (machines.rows ?? [])}
+            pace={paceOf()}
+          />
+          <RegionTable
+            deployment={deployment}
+            paceOfRegion={paceOf}
+            onChoose={(name) => onSearch({ ...search, region: name })}
+          />
+          {machines.error ? (
+            <ErrorPanel
+              error={machines.error}
+              title="The machines could not be read"
+              onRetry={() => void machines.refetch()}
+            />
+          ) : (
+            <DeploymentMachines
+              deployment={deployment}
+              machines={machines.rows}
+              search={search}
+              onSearch={onSearch}
+              onMore={machines.hasNextPage ? () => void machines.fetchNextPage() : undefined}
+            />
+          )}
+          <div className="max-w-md">
+            <CliLine command={cli.watch(id)} />
+          </div>
+        </>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,81 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { Rocket } from 'lucide-react';
+import { Button, buttonClass } from '../../components/button.tsx';
+import { DeploymentRows } from '../../components/deployment-rows.tsx';
+import { ErrorPanel } from '../../components/error-panel.tsx';
+import { Select } from '../../components/field.tsx';
+import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
+import { api, client } from '../../lib/api.ts';
+import { useTitle } from '../../lib/hooks.ts';
+import { usePages } from '../../lib/pages.ts';
+import type { DeploymentsSearch } from '../../lib/search.ts';
+
+const pageSize = 50;
+
+export function DeploymentsPage({
+  search,
+  onSearch,
+}: {
+  search: DeploymentsSearch;
+  onSearch: (search: DeploymentsSearch) => void;
+}) {
+  useTitle('Deployments');
+  const projects = useQuery(api.projects.list.queryOptions());
+  const ofProject = search.project ? { project: search.project } : {};
+  const deployments = usePages({
+    path: ['deployments', 'list'],
+    input: ofProject,
+    pageSize,
+    read: (before: number | undefined, signal) =>
+      client.deployments.list.query({ ...ofProject, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
+    next: (last) => last.id,
+  });
+  const { rows, error } = deployments;
+  return (
+    <Page title="Deployments" below="Who changed what, when, why, and how it ended">
+      <div>
+        <Select
+          label="Project"
+          value={search.project ?? ''}
+          onChange={(value) => onSearch({ project: value })}
+          options={[
+            { value: '', text: 'All projects' },
+            ...(projects.data ?? []).map(({ name }) => ({ value: name, text: name })),
+          ]}
+        />
+      </div>
+      {error && (
+        <ErrorPanel
+          error={error}
+          title="The deployments could not be read"
+          onRetry={() => void deployments.refetch()}
+        />
+      )}
+      {!error && (
+        <Panel flush>
+          {!rows && <Loading rows={8} label="Loading deployments" />}
+          {rows && rows.length === 0 && (
+            <EmptyState
+              icon={Rocket}
+              title="Nothing was deployed yet"
+              action={
+                <Link to="/builds" className={buttonClass('primary')}>
+                  Choose a build to deploy
+                </Link>
+              }
+            />
+          )}
+          {rows && rows.length > 0 && <DeploymentRows deployments={rows} showProject={!search.project} />}
+        </Panel>
+      )}
+      {deployments.hasNextPage && (
+        <div className="flex justify-center">
+          <Button busy={deployments.isFetchingNextPage} onClick={() => void deployments.fetchNextPage()}>
+            Show older ones
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}

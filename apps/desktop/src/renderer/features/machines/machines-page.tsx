@@ -1,0 +1,208 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { Server } from 'lucide-react';
+import { useMemo } from 'react';
+import { Button } from '../../components/button.tsx';
+import { CliLine } from '../../components/cli-line.tsx';
+import { ErrorPanel } from '../../components/error-panel.tsx';
+import { SearchInput, Select } from '../../components/field.tsx';
+import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
+import { OnlineBadge, StepBadge } from '../../components/status.tsx';
+import { Ago } from '../../components/time.tsx';
+import { VirtualRows } from '../../components/virtual-rows.tsx';
+import { api, client, type Machine } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
+import { plural, shortBuild } from '../../lib/format.ts';
+import { useTitle } from '../../lib/hooks.ts';
+import { usePages } from '../../lib/pages.ts';
+import { type MachineFilter, type MachinesSearch, machineFilters } from '../../lib/search.ts';
+
+const pageSize = 500;
+const words: Record<MachineFilter, string> = {
+  all: 'Any state',
+  failed: 'Failed',
+  behind: 'Behind',
+  offline: 'Offline',
+  done: 'Up to date',
+};
+
+/** What a machine is, over all its projects, worst first. */
+export function stateOf(machine: Pick<Machine, 'online' | 'projects'>): MachineFilter {
+  if (machine.projects.some((project) => project.step === 'FAILED')) return 'failed';
+  if (!machine.online) return 'offline';
+  const isBehind = machine.projects.some((project) => project.observedBuild !== project.desiredBuild);
+  return isBehind ? 'behind' : 'done';
+}
+
+/** The fleet: every machine, what it runs and whether it is there. */
+export function MachinesPage({
+  search,
+  onSearch,
+}: {
+  search: MachinesSearch;
+  onSearch: (search: MachinesSearch) => void;
+}) {
+  useTitle('Machines');
+  const overview = useQuery(api.overview.get.queryOptions());
+  const filters = {
+    ...(search.region ? { region: search.region } : {}),
+    ...(search.project ? { project: search.project } : {}),
+  };
+  const machines = usePages({
+    path: ['machines', 'list'],
+    input: filters,
+    pageSize,
+    read: (after: string | undefined, signal) =>
+      client.machines.list.query({ ...filters, limit: pageSize, ...(after ? { after } : {}) }, { signal }),
+    next: (last) => last.id,
+  });
+  const show = search.show ?? 'all';
+  const find = (search.find ?? '').toLowerCase();
+  const shown = useMemo(
+    () =>
+      machines.rows?.filter(
+        (machine) =>
+          (show === 'all' || stateOf(machine) === show) &&
+          (find === '' ||
+            `${machine.id} ${Object.entries(machine.labels)
+              .map(([key, value]) => `${key}=${value}`)
+              .join(' ')}`
+              .toLowerCase()
+              .includes(find)),
+      ),
+    [machines.rows, show, find],
+  );
+  const inFleet = overview.data?.regions
+    .filter(({ region }) => !search.region || region === search.region)
+    .reduce((sum, region) => sum + region.machines, 0);
+  return (
+    <Page title="Machines" below={inFleet !== undefined && `${plural(inFleet, 'machine')} known`}>
+      <div className="flex flex-wrap items-center gap-2">
+        <SearchInput
+          label="Find by name or label"
+          value={search.find ?? ''}
+          onChange={(event) => onSearch({ ...search, find: event.target.value })}
+          className="w-56"
+        />
+        <Select
+          label="Region"
+          value={search.region ?? ''}
+          onChange={(region) => onSearch({ ...search, region })}
+          options={[
+            { value: '', text: 'All regions' },
+            ...(overview.data?.regions ?? []).map(({ region }) => ({ value: region, text: region })),
+          ]}
+        />
+        <Select
+          label="Project"
+          value={search.project ?? ''}
+          onChange={(project) => onSearch({ ...search, project })}
+          options={[
+            { value: '', text: 'All projects' },
+            ...(overview.data?.projects ?? []).map(({ name }) => ({ value: name, text: name })),
+          ]}
+        />
+        <Select
+          label="State"
+          value={show}
+          onChange={(value) => onSearch({ ...search, show: value as MachineFilter })}
+          options={machineFilters.map((value) => ({ value, text: words[value] }))}
+        />
+        <span className="text-xs text-ink-3" role="status">
+          {shown && `${plural(shown.length, 'machine')} shown`}
+        </span>
+        <span className="min-w-0 flex-1" />
+        <div className="w-72 max-w-full">
+          <CliLine command={cli.machines(search.region)} />
+        </div>
+      </div>
+      {machines.error && (
+        <ErrorPanel
+          error={machines.error}
+          title="The machines could not be read"
+          onRetry={() => void machines.refetch()}
+        />
+      )}
+      {!machines.error && (
+        <Panel flush>
+          {!shown && <Loading rows={8} label="Loading machines" />}
+          {shown && shown.length === 0 && (
+            <EmptyState
+              icon={Server}
+              title={machines.rows?.length === 0 ? 'No machine has reported yet' : 'No machine matches these filters'}
+              action={
+                machines.rows?.length === 0 && !search.region ? undefined : (
+                  <Button onClick={() => onSearch({})}>Clear the filters</Button>
+                )
+              }
+            >
+              {machines.rows?.length === 0 && 'An agent appears here as soon as it has reached the hub of its region.'}
+            </EmptyState>
+          )}
+          {shown && shown.length > 0 && (
+            <VirtualRows
+              rows={shown}
+              keyOf={(machine) => machine.id}
+              label="Machines"
+              maxHeight="calc(100vh - 15rem)"
+              columns="minmax(11rem,1fr) 7rem 6.5rem minmax(18rem,2fr) 6rem"
+              head={['Machine', 'Region', 'State', 'Runs', 'Heard']}
+            >
+              {(machine) => ({
+                cells: [
+                  <Link
+                    key="id"
+                    to="/machines/$id"
+                    params={{ id: machine.id }}
+                    className="link block truncate font-mono text-xs font-medium text-ink"
+                  >
+                    {machine.id}
+                  </Link>,
+                  <span key="region" className="font-mono text-xs text-ink-2">
+                    {machine.region}
+                  </span>,
+                  <OnlineBadge key="online" online={machine.online} />,
+                  <Runs key="runs" machine={machine} />,
+                  <span key="heard" className="text-xs text-ink-2">
+                    <Ago at={machine.lastSeenAt} />
+                  </span>,
+                ],
+              })}
+            </VirtualRows>
+          )}
+          {machines.hasNextPage && (
+            <div className="flex items-center justify-center gap-3 border-t border-line px-4 py-2 text-xs text-ink-2">
+              The first {plural(machines.rows?.length ?? 0, 'machine')} by name are loaded.
+              <Button size="small" busy={machines.isFetchingNextPage} onClick={() => void machines.fetchNextPage()}>
+                Load more
+              </Button>
+            </div>
+          )}
+        </Panel>
+      )}
+    </Page>
+  );
+}
+
+function Runs({ machine }: { machine: Machine }) {
+  if (machine.projects.length === 0) return <span className="text-xs text-ink-3">nothing</span>;
+  return (
+    <span className="flex flex-wrap gap-x-5 gap-y-1">
+      {machine.projects.map((project) => {
+        const drifts = project.observedBuild !== project.desiredBuild;
+        return (
+          <span key={project.project} className="inline-flex items-center gap-2 text-xs" title={project.detail}>
+            <Link to="/projects/$project" params={{ project: project.project }} className="link text-ink">
+              {project.project}
+            </Link>
+            <span className="font-mono text-ink-2">
+              {project.observedBuild ? shortBuild(project.observedBuild) : '–'}
+              {drifts && project.desiredBuild && ` → ${shortBuild(project.desiredBuild)}`}
+            </span>
+            <StepBadge step={project.step} />
+          </span>
+        );
+      })}
+    </span>
+  );
+}

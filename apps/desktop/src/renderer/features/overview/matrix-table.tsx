@@ -1,0 +1,93 @@
+import { Link } from '@tanstack/react-router';
+import { JobStatusBadge } from '../../components/status.tsx';
+import { Ago } from '../../components/time.tsx';
+import type { Overview, OverviewProject } from '../../lib/api.ts';
+import { concernOf } from '../../lib/matrix.ts';
+import { LastDeployment } from './last-deployment.tsx';
+import { MatrixCell } from './matrix-cell.tsx';
+
+const edges = ['bg-transparent', 'bg-busy-bar', 'bg-warn-bar', 'bg-bad-bar'] as const;
+const concernWords = ['well', 'in progress', 'should be looked at', 'needs a person'] as const;
+
+/** Projects as rows, regions as columns. The first column stays while the regions scroll. */
+export function Matrix({ projects, regions }: { projects: readonly OverviewProject[]; regions: Overview['regions'] }) {
+  return (
+    <table className="grid-table">
+      <caption className="sr-only">Which version runs in which region</caption>
+      <thead>
+        <tr>
+          <th scope="col" className="sticky left-0 z-10 bg-surface">
+            Project
+          </th>
+          {regions.map((region) => (
+            <th scope="col" key={region.region} className="min-w-36">
+              <span className="block font-mono text-xs text-ink">{region.region}</span>
+              <span className="block font-normal">
+                {region.online} of {region.machines} online
+              </span>
+            </th>
+          ))}
+          <th scope="col" className="min-w-64">
+            Last deployment
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {projects.map((project) => (
+          <tr key={project.name}>
+            <th scope="row" className="sticky left-0 z-10 !border-line bg-surface !p-0 !font-normal">
+              <ProjectHead project={project} />
+            </th>
+            {project.regions.map((cell) => (
+              <td key={cell.region} className="!align-top">
+                <MatrixCell
+                  cell={cell}
+                  project={project.name}
+                  isDeploying={project.lastDeployment?.status === 'RUNNING'}
+                />
+              </td>
+            ))}
+            <td className="!align-top">
+              <LastDeployment project={project} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function ProjectHead({ project }: { project: OverviewProject }) {
+  const concern = concernOf(project);
+  const { lastJob } = project;
+  return (
+    <div className="flex min-h-20">
+      <span className={`w-1 shrink-0 ${edges[concern]}`} />
+      <div className="min-w-40 px-3 py-2.5">
+        <Link
+          to="/projects/$project"
+          params={{ project: project.name }}
+          className="link text-sm font-semibold text-ink"
+        >
+          {project.name}
+        </Link>
+        <span className="sr-only">, {concernWords[concern]}</span>
+        {lastJob && (
+          <Link
+            to="/jobs/$id"
+            params={{ id: String(lastJob.id) }}
+            className="link mt-1 flex items-center gap-1.5 text-xs text-ink-3"
+          >
+            <JobStatusBadge status={lastJob.status} stage={lastJob.stage} />
+            <span className="font-mono">{lastJob.commitSha.slice(0, 7)}</span>
+          </Link>
+        )}
+        {lastJob && (
+          <span className="block text-xs text-ink-3">
+            <Ago at={lastJob.createdAt} />
+          </span>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,69 @@
+import type { RootRouter } from '@starling/server/api/root.ts';
+import { QueryClient } from '@tanstack/react-query';
+import {
+  createTRPCClient,
+  httpBatchLink,
+  httpSubscriptionLink,
+  splitLink,
+  TRPCClientError,
+  type TRPCClientErrorLike,
+} from '@trpc/client';
+import type { inferRouterOutputs } from '@trpc/server';
+import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
+import { FetchEventSource } from './event-source.ts';
+
+export type Outputs = inferRouterOutputs<RootRouter>;
+export type ApiError = TRPCClientErrorLike<RootRouter>;
+export type Overview = Outputs['overview']['get'];
+export type OverviewProject = Overview['projects'][number];
+export type RegionCell = OverviewProject['regions'][number];
+export type Build = Outputs['builds']['list'][number];
+export type Version = Outputs['builds']['versions'][number];
+export type Replica = Build['replicas'][number];
+export type Job = Outputs['jobs']['list'][number];
+export type JobWithStages = Outputs['jobs']['get'];
+export type Deployment = Outputs['deployments']['list'][number];
+export type DeploymentWithRegions = Outputs['deployments']['get'];
+export type RegionProgress = DeploymentWithRegions['regions'][number];
+export type DeploymentMachine = Outputs['deployments']['machines'][number];
+export type Machine = Outputs['machines']['list'][number];
+
+const patienceMs = 20_000;
+
+/** A request that hangs must not leave the page waiting for ever. */
+function fetchWithin(input: RequestInfo | URL | string, init?: object): Promise<Response> {
+  const { signal, ...rest } = (init ?? {}) as RequestInit;
+  const timeout = AbortSignal.timeout(patienceMs);
+  return fetch(input, { ...rest, signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+}
+
+export const client = createTRPCClient<RootRouter>({
+  links: [
+    splitLink({
+      condition: (operation) => operation.type === 'subscription',
+      true: httpSubscriptionLink({ url: '/trpc', EventSource: FetchEventSource }),
+      false: httpBatchLink({ url: '/trpc', fetch: fetchWithin, maxURLLength: 4_000, maxItems: 40 }),
+    }),
+  ],
+});
+
+const notWorthRetrying = new Set(['UNAUTHORIZED', 'FORBIDDEN', 'NOT_FOUND', 'BAD_REQUEST', 'CONFLICT']);
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // The change stream says when something is old; a time would only add reads.
+      staleTime: Number.POSITIVE_INFINITY,
+      gcTime: 5 * 60_000,
+      refetchOnWindowFocus: false,
+      refetchOnReconnect: false,
+      networkMode: 'always',
+      retry: (failures, error) =>
+        failures < 2 && !(error instanceof TRPCClientError && notWorthRetrying.has(error.data?.code)),
+      retryDelay: (failures) => 400 * 2 ** failures,
+    },
+    mutations: { networkMode: 'always', retry: false },
+  },
+});
+
+export const api = createTRPCOptionsProxy<RootRouter>({ client, queryClient });

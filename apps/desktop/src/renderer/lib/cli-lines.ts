@@ -1,0 +1,27 @@
+// The command that does the same as a button, so that what is done by hand once can be scripted the next time.
+
+/** Quotes for a POSIX shell only what needs it. */
+export function quote(word: string): string {
+  return /^[A-Za-z0-9@%+=:,./_-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+const line = (...words: (string | false | undefined)[]) =>
+  ['starling', ...words.filter((word): word is string => typeof word === 'string' && word !== '')].join(' ');
+const option = (name: string, value: string | undefined) => value?.trim() && `--${name} ${quote(value.trim())}`;
+
+export const cli = {
+  addProject: (name: string, repositoryUrl: string) =>
+    line('project', 'add', quote(name || '<name>'), repositoryUrl ? quote(repositoryUrl) : '<repository>'),
+  build: (project: string, ref: string | undefined, force: boolean) =>
+    line('build', quote(project), ref?.trim() && quote(ref.trim()), force && '--force'),
+  deploy: (project: string, buildId: string, reason: string, replace: boolean) =>
+    line('deploy', quote(project), quote(buildId), option('reason', reason), replace && '--replace'),
+  rollback: (project: string, buildId: string | undefined, reason: string) =>
+    line('rollback', quote(project), buildId && quote(buildId), option('reason', reason)),
+  abort: (deploymentId: number, reason: string) => line('abort', String(deploymentId), option('reason', reason)),
+  status: (project?: string) => line('status', project && quote(project)),
+  builds: (project?: string) => line('builds', project && quote(project)),
+  watch: (deploymentId?: number) => line('watch', deploymentId !== undefined && String(deploymentId)),
+  machines: (region?: string) => line('machines', option('region', region)),
+  logs: (jobId: number) => line('logs', String(jobId), '--follow'),
+};

@@ -1,0 +1,73 @@
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useState, useSyncExternalStore } from 'react';
+import { api } from './api.ts';
+import { useConnection } from './connection.ts';
+import { platform } from './platform.ts';
+
+let now = Date.now();
+const tickers = new Set<() => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+
+/** The time, ticking once a second for everything that shows an age: one timer however many rows. */
+export function useNow(): number {
+  return useSyncExternalStore(
+    (onTick) => {
+      tickers.add(onTick);
+      now = Date.now();
+      timer ??= setInterval(() => {
+        now = Date.now();
+        for (const tick of tickers) tick();
+      }, 1_000);
+      return () => {
+        tickers.delete(onTick);
+        if (tickers.size === 0) {
+          clearInterval(timer);
+          timer = undefined;
+        }
+      };
+    },
+    () => now,
+  );
+}
+
+/** Who is signed in; undefined while that is being asked. */
+export function useCaller() {
+  return useQuery({ ...api.session.whoAmI.queryOptions(), retry: false });
+}
+
+/** Why nothing may be changed right now, or null when it may. */
+export function useWhyReadOnly(): string | null {
+  const state = useConnection((connection) => connection.state);
+  const { data: caller } = useCaller();
+  if (state === 'stale') return 'The connection is lost; changes wait until it is back.';
+  if (caller && caller.role !== 'admin') return `${caller.name} may look, but not change anything.`;
+  return null;
+}
+
+/** The server this console talks to, as its profile says; undefined in a browser and while it is being read. */
+export function useServerProfile() {
+  const { servers } = platform;
+  const { data } = useQuery({
+    queryKey: ['servers'],
+    queryFn: () => servers!.read(),
+    enabled: servers !== null,
+  });
+  return data?.profiles.find((profile) => profile.id === data.selected);
+}
+
+/** `value` once it has stood still for `milliseconds`. */
+export function useSettled<Value>(value: Value, milliseconds: number): Value {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const wait = setTimeout(() => setSettled(value), milliseconds);
+    return () => clearTimeout(wait);
+  }, [value, milliseconds]);
+  return settled;
+}
+
+/** Names the page in the window's title. */
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = `${title} – Starling`;
+  }, [title]);
+}
