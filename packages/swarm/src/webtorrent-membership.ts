@@ -1,4 +1,5 @@
 /// <reference path="./webtorrent.d.ts" />
+import { randomInt } from 'node:crypto';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
@@ -48,6 +49,7 @@ export class WebtorrentMembership implements Membership {
   readonly infoHash: string;
   readonly #parts: MembershipParts;
   readonly #torrent: Torrent;
+  readonly #pieceCount: number;
   readonly #wanted = new Map<string, WantedPeer>();
   readonly #complete = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
@@ -58,6 +60,7 @@ export class WebtorrentMembership implements Membership {
   constructor(parts: MembershipParts) {
     this.#parts = parts;
     this.infoHash = parts.pack.torrent.infoHash;
+    this.#pieceCount = Math.ceil(parts.pack.sizeBytes / parts.pack.torrent.pieceLength);
     // Both may be rejected before, or without, anyone waiting for them.
     this.#complete.promise.catch(() => undefined);
     this.#ready.promise.catch(() => undefined);
@@ -66,12 +69,19 @@ export class WebtorrentMembership implements Membership {
     this.#torrent = parts.client.add(torrentFile, {
       preloadedStore: parts.file,
       storeCacheSlots: 0,
-      strategy: 'rarest',
+      // In order, but each member from another place (`#selectAll`), so that they have something to give each other.
+      // 'rarest' looks through all pieces for every block and begins so many that it was measured to take half as
+      // much CPU again and three times the memory.
+      strategy: 'sequential',
+      deselect: true,
       // Nobody is choked: who takes part is the hub's choice, and no member owes another anything.
       uploads: 1_000_000,
       bitfield: parts.bitfield,
     });
-    this.#torrent.on('ready', () => this.#ready.resolve());
+    this.#torrent.on('ready', () => {
+      this.#selectAll();
+      this.#ready.resolve();
+    });
     this.#torrent.on('done', () => this.#complete.resolve());
     this.#torrent.on('error', (error: Error) => this.fail(error));
     this.#torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address));
@@ -145,6 +155,14 @@ export class WebtorrentMembership implements Membership {
     }
   }
 
+  /** Asks for every piece, in order from a random one on and then from the first. */
+  #selectAll(): void {
+    const first = randomInt(this.#pieceCount);
+    // As "stream" selections, because WebTorrent joins ordinary ones that touch into one, which begins at the front.
+    this.#torrent._select(first, this.#pieceCount - 1, 1, null, true);
+    if (first > 0) this.#torrent._select(0, first - 1, 0, null, true);
+  }
+
   #verifiedBytes(): number {
     const { pack } = this.#parts;
     const { bitfield } = this.#torrent;
@@ -201,9 +219,7 @@ export class WebtorrentMembership implements Membership {
   }
 
   #hasEverything(wire: Wire): boolean {
-    const { pack } = this.#parts;
-    const pieceCount = Math.ceil(pack.sizeBytes / pack.torrent.pieceLength);
-    for (let index = 0; index < pieceCount; index += 1) if (!wire.peerPieces.get(index)) return false;
+    for (let index = 0; index < this.#pieceCount; index += 1) if (!wire.peerPieces.get(index)) return false;
     return true;
   }
 }

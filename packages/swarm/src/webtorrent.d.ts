@@ -48,6 +48,7 @@ declare module 'webtorrent' {
     readonly received: number;
     readonly bitfield: { get(index: number): boolean };
     readonly wires: Wire[];
+    _select(first: number, last: number, priority: number, notify: null, isStreamSelection: boolean): void;
     addPeer(address: string): boolean;
     removePeer(address: string): void;
     destroy(options: { destroyStore: boolean }, done: (error?: Error | null) => void): void;
@@ -58,6 +59,8 @@ declare module 'webtorrent' {
     preloadedStore: ChunkStore;
     storeCacheSlots: number;
     strategy: 'rarest' | 'sequential';
+    /** Ask for no piece until one is selected. */
+    deselect: boolean;
     uploads: number;
     /** Bits of the pieces that the store holds, first piece in the highest bit. */
     bitfield: Uint8Array;
