@@ -46,7 +46,7 @@ describe('ReportQueue', () => {
       ['m1', 2],
       ['m2', 1],
     ]);
-    expect(queue.add('m1', reports(5))).toBe(false);
+    expect(queue.add('m1', reports(6))).toBe(false);
     expect(queue.add('m1', reports(3, 4))).toBe(true);
     expect(queue.add('m1', reports(5))).toBe(true);
     await clock.advance(1_000);
@@ -54,6 +54,13 @@ describe('ReportQueue', () => {
     expect(control.reports.filter((report) => report.machine === 'm1').map(({ sequence }) => sequence)).toEqual([
       1, 2, 3, 4, 5,
     ]);
+  });
+
+  it('takes what an agent sends again, without the reports that it gave up meanwhile', () => {
+    const { queue } = startQueue(new MemoryControl(), 2);
+    expect(queue.add('m1', reports(1, 2, 3))).toBe(false);
+    expect(queue.add('m1', reports(4))).toBe(false);
+    expect(queue.add('m1', reports(3, 4))).toBe(true);
   });
 
   it('forgets the hole with the connection: the next one begins with what was not acknowledged', () => {

@@ -31,8 +31,11 @@ export interface ReportQueueOptions {
 interface MachineReports {
   /** In the order they came, which is the order of their sequences. */
   bySequence: Map<number, MachineReport>;
-  /** The first one that was turned away for want of room: until it comes again nothing after it is taken. */
-  missing: number | undefined;
+  /**
+   * Set once some were turned away for want of room: the last one seen since. Until the agent goes back behind it,
+   * which it does when it sends all it has again, nothing is taken: an acknowledgement covers all that came before.
+   */
+  turnedAwayUpTo: number | undefined;
 }
 
 /**
@@ -86,7 +89,7 @@ export class ReportQueue {
   connected(state: MachineState): void {
     this.#machines.set(state.machine, state);
     const known = this.#reports.get(state.machine);
-    if (known) known.missing = undefined;
+    if (known) known.turnedAwayUpTo = undefined;
   }
 
   disconnected(state: MachineState): void {
@@ -96,19 +99,21 @@ export class ReportQueue {
 
   /** Takes reports that came in one frame, in order; false when there was no room: the agent sends them again. */
   add(machine: string, reports: readonly MachineReport[]): boolean {
-    const known: MachineReports = this.#reports.get(machine) ?? { bySequence: new Map(), missing: undefined };
-    const news = reports
-      .filter(({ sequence }) => !known.bySequence.has(sequence))
-      .sort((a, b) => a.sequence - b.sequence);
-    const first = news[0]?.sequence;
-    if (first === undefined) return true;
-    if (known.missing !== undefined && first > known.missing) return false;
-    this.#reports.set(machine, known);
-    if (this.#size + news.length > this.#options.maxReports) {
-      known.missing = first;
+    const known: MachineReports = this.#reports.get(machine) ?? { bySequence: new Map(), turnedAwayUpTo: undefined };
+    const sorted = [...reports].sort((a, b) => a.sequence - b.sequence);
+    const [first, last] = [sorted[0]?.sequence, sorted.at(-1)?.sequence];
+    if (first === undefined || last === undefined) return true;
+    if (known.turnedAwayUpTo !== undefined && first > known.turnedAwayUpTo) {
+      known.turnedAwayUpTo = last;
       return false;
     }
-    known.missing = undefined;
+    const news = sorted.filter(({ sequence }) => !known.bySequence.has(sequence));
+    this.#reports.set(machine, known);
+    if (this.#size + news.length > this.#options.maxReports) {
+      known.turnedAwayUpTo = last;
+      return false;
+    }
+    known.turnedAwayUpTo = undefined;
     for (const report of news) known.bySequence.set(report.sequence, report);
     this.#size += news.length;
     return true;
@@ -160,7 +165,7 @@ export class ReportQueue {
     for (const { machine, sequence } of batch.reports) {
       const known = this.#reports.get(machine);
       if (known?.bySequence.delete(sequence)) this.#size -= 1;
-      if (known?.bySequence.size === 0 && known.missing === undefined) this.#reports.delete(machine);
+      if (known?.bySequence.size === 0 && known.turnedAwayUpTo === undefined) this.#reports.delete(machine);
       accepted.set(machine, Math.max(sequence, accepted.get(machine) ?? 0));
     }
     for (const [machine, upToSequence] of accepted) onAccepted(machine, upToSequence);
