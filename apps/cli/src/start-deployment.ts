@@ -5,7 +5,6 @@ import { exitCodes } from './exit-codes.ts';
 import { CommandFailure } from './failure.ts';
 import type { Session } from './session.ts';
 import { confirm } from './terminal/confirm.ts';
-import { symbol } from './terminal/wording.ts';
 import { printDeployment } from './views/deployment-view.ts';
 import { waitForDeployment } from './waits/wait-for-deployment.ts';
 
@@ -60,7 +59,7 @@ export async function startDeployment(session: Session, options: StartOptions): 
   session.suggest(`see what runs where: starling status ${options.project}`);
 }
 
-function reportDryRun(session: Session, { verb, project }: StartOptions, plan: DeploymentPlan): void {
+function reportDryRun(session: Session, { project }: StartOptions, plan: DeploymentPlan): void {
   session.print({ dryRun: true, ...plan }, () => `${describePlan(plan, session.clock.now())}\n`);
   if (plan.refusedBecause) {
     throw new CommandFailure({
@@ -69,6 +68,5 @@ function reportDryRun(session: Session, { verb, project }: StartOptions, plan: D
       exitCode: exitCodes.precondition,
     });
   }
-  const arrow = symbol('arrow', session.terminal.unicode);
-  session.suggest(`Nothing was changed. ${arrow} ${verb} it by leaving out --dry-run.`);
+  session.suggest('Nothing was changed; without --dry-run it would be.');
 }

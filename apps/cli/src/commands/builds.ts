@@ -26,9 +26,10 @@ export function buildsCommand(open: OpenSession): Command {
         api.jobs.list.query({ limit: 50, ...(project !== undefined && { project }) }),
       ]);
       session.print(builds, () => describeBuilds(builds, jobs, session));
-      const deployable = builds.find((build) => build.deployable && !build.current);
-      if (deployable) session.suggest(`deploy one: starling deploy ${deployable.project} ${deployable.id} --wait`);
-      else if (builds.length === 0) session.suggest(`make one: starling build ${project ?? '<project>'} --wait`);
+      if (builds.some((build) => build.deployable)) {
+        session.suggest(`deploy one: starling deploy ${project ?? '<project>'} <build> --wait`);
+      }
+      if (builds.length === 0) session.suggest(`make one: starling build ${project ?? '<project>'} --wait`);
     });
 }
 

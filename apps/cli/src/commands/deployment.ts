@@ -21,7 +21,11 @@ export function deploymentCommand(open: OpenSession): Command {
         );
         return;
       }
-      printDeployment(session, deployment, session.json ? [] : await machineComplaints(api, deployment, 10));
+      printDeployment(
+        session,
+        deployment,
+        session.json ? [] : await machineComplaints(api, deployment, { most: 10, firstInFull: true }),
+      );
       if (deployment.status === 'RUNNING') {
         session.suggest(`follow it: starling deployment ${id} --wait   stop it: starling abort ${id}`);
       }

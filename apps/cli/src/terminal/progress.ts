@@ -108,7 +108,12 @@ class LiveProgress implements Progress {
 
   update(lines: readonly ProgressLine[]): void {
     this.#tasks ??= this.#start(lines);
-    for (const line of lines) this.#tasks.get(line.key)?.show(line);
+    for (const line of lines) {
+      // Every line has listr's spinner; paleness tells what has not begun.
+      const text =
+        line.state === 'waiting' ? this.#terminal.err.paint('quiet', oneLine(line.text)) : oneLine(line.text);
+      this.#tasks.get(line.key)?.show({ ...line, text });
+    }
     this.#remark?.show({ key: '', state: 'busy', text: this.#title });
   }
 
@@ -180,7 +185,7 @@ function liveTask(initialTitle: string) {
   };
   const task: LiveTask = {
     show: ({ state, text }) => {
-      current = oneLine(text);
+      current = text;
       if (attached) attached.title = current;
       if (state === 'done') over.resolve();
       if (state === 'failed') over.reject(new Error(current));

@@ -11,7 +11,7 @@ export const symbols = {
   waiting: ['○', 'o'],
   stopped: ['⊘', '-'],
   warn: ['▲', '!'],
-  arrow: ['→', '->'],
+  arrow: ['→', '>'],
 } as const;
 export type SymbolName = keyof typeof symbols;
 

@@ -8,7 +8,9 @@ import type { Deployment } from '../waits/wait-for-deployment.ts';
 export function printDeployment(session: Session, deployment: Deployment, complaints: readonly string[] = []): void {
   session.print(deployment, () => {
     const text = describeDeployment(deployment, session.outInk, session.clock.now(), session.terminal.out.columns);
-    return complaints.length > 0 ? `${text}Failed machines:\n${complaints.join('\n')}\n` : text;
+    return complaints.length > 0
+      ? `${text}\nFailed machines:\n${complaints.map((line) => `  ${line}\n`).join('')}`
+      : text;
   });
 }
 

@@ -50,7 +50,11 @@ export async function waitForDeployment(
 ): Promise<void> {
   const api = await session.api();
   const changes = followChanges(api, session.clock);
-  const progress = openProgress(`Deployment ${wait.deployment}`, session.terminal, session.clock);
+  const progress = openProgress(
+    `Machines that confirmed deployment ${wait.deployment}`,
+    session.terminal,
+    session.clock,
+  );
   let ended: Deployment;
   try {
     ended = await readUntil(session, {
@@ -70,13 +74,16 @@ export async function waitForDeployment(
   }
   onEnded(ended);
   if (ended.status === 'SUCCEEDED') return;
-  const complaints = await machineComplaints(api, ended, 5);
+  const complaints = await machineComplaints(api, ended, { most: 5, firstInFull: false });
   throw new CommandFailure({
     message: [
       `Deployment ${ended.id} ${ended.status}: ${oneLine(ended.outcome ?? 'no reason was given')}`,
       ...complaints,
     ].join('\n'),
-    fix: `See where its machines are now with: starling status ${ended.project}`,
+    fix:
+      complaints.length > 0
+        ? `Read more of what its machines said with: starling deployment ${ended.id}`
+        : `See where its machines are now with: starling status ${ended.project}`,
     exitCode: exitCodes.failed,
   });
 }
@@ -84,13 +91,35 @@ export async function waitForDeployment(
 const machinesPerPage = 500;
 const mostPages = 20;
 
-/** Some of the failed machines with what they said, `  eu-2: the probe was refused`. Empty when none failed. */
-export async function machineComplaints(api: Api, deployment: Deployment, most: number): Promise<string[]> {
+/**
+ * Some of the failed machines, each with the first line of what it said; `firstInFull` adds the rest of what the first
+ * one said, such as the end of its log. Empty when none failed.
+ */
+export async function machineComplaints(
+  api: Api,
+  deployment: Deployment,
+  { most, firstInFull }: { most: number; firstInFull: boolean },
+): Promise<string[]> {
   const failed = await failedMachines(api, deployment, most);
   const total = deployment.regions.reduce((sum, region) => sum + region.failed, 0);
-  const lines = failed.map(({ machine, detail }) => `  ${machine}: ${oneLine(detail) || 'gave no reason'}`);
-  if (total > failed.length && failed.length > 0) lines.push(`  and ${total - failed.length} more`);
+  const lines = failed.flatMap(({ machine, detail }, index) => {
+    const [first = '', ...rest] = detail.split('\n').map(oneLine);
+    const complaint = `${machine}: ${first || 'gave no reason'}`;
+    return firstInFull && index === 0 ? [complaint, ...foldRepeats(rest).map((line) => `  ${line}`)] : [complaint];
+  });
+  if (total > failed.length && failed.length > 0) lines.push(`and ${total - failed.length} more`);
   return lines;
+}
+
+/** A program that starts again and again writes the same line each time. */
+function foldRepeats(lines: readonly string[]): string[] {
+  const folded: { line: string; times: number }[] = [];
+  for (const line of lines.filter(Boolean)) {
+    const last = folded.at(-1);
+    if (last?.line === line) last.times += 1;
+    else folded.push({ line, times: 1 });
+  }
+  return folded.map(({ line, times }) => (times > 1 ? `${line} (${times} times)` : line));
 }
 
 async function failedMachines(api: Api, deployment: Deployment, most: number): Promise<DeploymentMachine[]> {
