@@ -15,7 +15,7 @@ async function findJob(database: Database, id: number) {
   if (!job)
     throw new StarlingError('NOT_FOUND', `There is no job ${id}.`, {
       field: 'id',
-      fix: 'List them with: starling builds',
+      fix: 'List them with: starling jobs',
     });
   return job;
 }
