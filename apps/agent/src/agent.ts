@@ -12,15 +12,15 @@ import { KeyGate } from './control/key-gate.ts';
 import { KeyStore } from './control/key-store.ts';
 import { type FreeBytes, freeBytes } from './fetch/disk-space.ts';
 import { PackSwarms } from './fetch/pack-swarms.ts';
-import { lockDataFolder } from './lib/data-lock.ts';
 import { makeFolder } from './lib/durable-file.ts';
+import { namesIn } from './lib/folders.ts';
 import type { JournalWatch } from './machine/journal.ts';
 import { desiredBy, reportOf, type Situation } from './machine/situation.ts';
 import { openProject, type Project } from './project.ts';
 import { Outbox } from './report/outbox.ts';
 import { ReportSender } from './report/report-sender.ts';
 import { DataLayout } from './slots/layout.ts';
-import { namesIn } from './slots/slot-store.ts';
+import { lockDataFolder } from './supervise/data-lock.ts';
 import { agentVersion } from './version.ts';
 
 export interface AgentOptions {

@@ -6,7 +6,7 @@ import type { AgentFrame, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
-import { namesIn } from '../slots/slot-store.ts';
+import { namesIn } from '../lib/folders.ts';
 
 export interface PackSwarmsOptions {
   swarm: Swarm;

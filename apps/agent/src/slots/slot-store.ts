@@ -1,11 +1,12 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Manifest } from '@starling/shared/manifest.ts';
 import { verifyManifest } from '@starling/shared/manifest-verify.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import type { Target } from '@starling/shared/version-key.ts';
-import { isMissing, makeFolder, readIfThere, writeDurably } from '../lib/durable-file.ts';
+import { makeFolder, readIfThere, writeDurably } from '../lib/durable-file.ts';
+import { isFolder, namesIn } from '../lib/folders.ts';
 import { pointCurrentTo } from './current-link.ts';
 import { type ProjectLayout, slotName } from './layout.ts';
 import { unpack } from './unpack.ts';
@@ -97,24 +98,6 @@ export class SlotStore {
       if (sha256) found.push(sha256);
     }
     return found;
-  }
-}
-
-export async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (thrown) {
-    if (isMissing(thrown)) return false;
-    throw thrown;
-  }
-}
-
-export async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (thrown) {
-    if (isMissing(thrown)) return [];
-    throw thrown;
   }
 }
 

@@ -1,8 +1,8 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StarlingError } from '@starling/shared/errors.ts';
-import { identityOf } from '../supervise/process-identity.ts';
-import { readIfThere } from './durable-file.ts';
+import { readIfThere } from '../lib/durable-file.ts';
+import { identityOf } from './process-identity.ts';
 
 /**
  * Takes a data folder for this process: two agents over one journal would start everything twice. A lock whose
