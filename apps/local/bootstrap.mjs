@@ -1,7 +1,7 @@
 // The first thing that `npm start`, `npm test`, `npm run bench` and `npm run desktop` run, under whatever Node is there
 // (20 or later). It installs what the lockfile names when that is missing or has changed, then hands over to the real
 // program under the Node 24 that came with it.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,12 +23,11 @@ const node = findNode();
 const path = [dirname(node), join(root, 'node_modules/.bin'), process.env.PATH].join(
   process.platform === 'win32' ? ';' : ':',
 );
-const { status, signal } = spawnSync(node, [join(root, program), ...rest], {
-  stdio: 'inherit',
-  cwd: root,
-  env: { ...process.env, PATH: path },
-});
-process.exit(signal === 'SIGINT' ? 130 : (status ?? 1));
+// A channel to the launcher, so that it also ends, in order, when this process is killed.
+const stdio = command === 'start' ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit';
+const child = spawn(node, [join(root, program), ...rest], { stdio, cwd: root, env: { ...process.env, PATH: path } });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+child.on('exit', (status, signal) => process.exit(signal === 'SIGINT' ? 130 : (status ?? 1)));
 
 function install() {
   const lockfile = createHash('sha256')

@@ -44,6 +44,14 @@ const paths = z
   .string()
   .min(1)
   .transform((text) => text.split(',').map((path) => path.trim()));
+const fileText = z.string().transform((path, context) => {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (thrown) {
+    context.addIssue({ code: 'custom', message: `cannot be read: ${messageOf(thrown)}` });
+    return z.NEVER;
+  }
+});
 const port = z.coerce.number().int().min(0).max(65_535);
 
 const variables = z.object({
@@ -56,7 +64,7 @@ const variables = z.object({
   STARLING_HUB_URL: z
     .url({ protocol: /^https?$/, message: 'expected a URL such as http://hub.example:7400' })
     .transform((url) => url.replace(/\/+$/, '')),
-  STARLING_AGENT_TOKEN: z.string().min(1),
+  STARLING_AGENT_TOKEN_FILE: fileText,
   STARLING_LABELS: labels.default({}),
   STARLING_MANIFEST_PUBLIC_KEYS: paths,
   STARLING_VERSION_PUBLIC_KEYS: paths,
@@ -79,7 +87,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     const missing = set[field] === undefined;
     throw new StarlingError('INVALID_INPUT', `${field}: ${missing ? 'is not set' : (issue?.message ?? 'is wrong')}`, {
       field,
-      fix: `Set ${field}; docs/reference/agent.md lists every variable.`,
+      fix: `Set ${field}; docs/reference/configuration.md lists every variable.`,
     });
   }
   const values = parsed.data;
@@ -89,7 +97,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     region: values.STARLING_REGION,
     labels: values.STARLING_LABELS,
     hubUrl: values.STARLING_HUB_URL,
-    token: values.STARLING_AGENT_TOKEN,
+    token: values.STARLING_AGENT_TOKEN_FILE,
     manifestKeys: trustedKeys('manifest', 'STARLING_MANIFEST_PUBLIC_KEYS', values.STARLING_MANIFEST_PUBLIC_KEYS),
     versionKeys: trustedKeys('version-key', 'STARLING_VERSION_PUBLIC_KEYS', values.STARLING_VERSION_PUBLIC_KEYS),
     swarmHost: values.STARLING_SWARM_HOST,

@@ -26,7 +26,7 @@ describe('the agent process', () => {
 
   async function startProcess(change: Record<string, string> = {}): Promise<void> {
     await mkdir(scene.folder, { recursive: true });
-    const pem = async (name: string, text: string) => {
+    const file = async (name: string, text: string) => {
       await writeFile(join(scene.folder, name), text);
       return join(scene.folder, name);
     };
@@ -37,9 +37,9 @@ describe('the agent process', () => {
         STARLING_MACHINE: 'm1',
         STARLING_REGION: 'eu',
         STARLING_HUB_URL: scene.hub.url,
-        STARLING_AGENT_TOKEN: FakeHub.token,
-        STARLING_MANIFEST_PUBLIC_KEYS: await pem('manifest.pem', manifestKey.publicPem),
-        STARLING_VERSION_PUBLIC_KEYS: await pem('version.pem', versionKeyPair.publicPem),
+        STARLING_AGENT_TOKEN_FILE: await file('token', FakeHub.token),
+        STARLING_MANIFEST_PUBLIC_KEYS: await file('manifest.pem', manifestKey.publicPem),
+        STARLING_VERSION_PUBLIC_KEYS: await file('version.pem', versionKeyPair.publicPem),
         ...change,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -50,6 +50,11 @@ export function inheritedEnvironment(environment = process.env): Record<string, 
   return Object.fromEntries(inheritedNames.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
 }
 
+/** Electron needs the whole environment: the display, the session bus, its own settings. */
+export function desktopEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env };
+}
+
 function readOptions(commandLine: string[]) {
   try {
     return parseArgs({ args: commandLine, options: { 'exit-when-done': { type: 'boolean' } } }).values;

@@ -9,7 +9,8 @@ import { type LocalStarling, startLocalStarling } from './starling.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const stopping = Promise.withResolvers<'stopped'>();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve('stopped'));
+for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const)
+  process.on(event, () => stopping.resolve('stopped'));
 
 let starling: LocalStarling | undefined;
 let exitCode = 0;

@@ -169,8 +169,8 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_BLOBS: blobs('main'),
         STARLING_REGIONS: localRegions.map((region) => `${region}=${blobs(region)}`).join(' '),
         STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
-        STARLING_ADMIN_TOKEN: secrets.adminToken,
-        STARLING_HUB_TOKEN: secrets.hubToken,
+        STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
+        STARLING_HUB_TOKEN_FILE: secrets.hubToken,
       };
     }
 
@@ -194,8 +194,8 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_HOST: host,
         STARLING_PORT: String(port),
         STARLING_CONTROL_URL: url,
-        STARLING_HUB_TOKEN: secrets.hubToken,
-        STARLING_AGENT_TOKEN: secrets.agentToken,
+        STARLING_HUB_TOKEN_FILE: secrets.hubToken,
+        STARLING_AGENT_TOKEN_FILE: secrets.agentToken,
         ...publicKeys(secrets),
       };
     }
@@ -206,7 +206,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_MACHINE: machine,
         STARLING_REGION: region,
         STARLING_HUB_URL: `http://${host}:${hubPort}`,
-        STARLING_AGENT_TOKEN: (await readFile(secrets.agentToken, 'utf8')).trim(),
+        STARLING_AGENT_TOKEN_FILE: secrets.agentToken,
         STARLING_LABELS: `rack=r${(Number(machine.at(-1)) % 2) + 1}`,
         STARLING_PROGRAMS_ON_STOP: 'stop',
         ...publicKeys(secrets),

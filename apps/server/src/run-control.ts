@@ -34,8 +34,8 @@ export async function runControl(config: ControlConfig): Promise<void> {
   const database = connect(config.DATABASE_URL, { applicationName: 'starling-control', maxConnections: 20 });
   const regions = config.STARLING_REGIONS.map(({ name }) => name);
   await configureRegions(database, regions);
-  if (config.STARLING_ADMIN_TOKEN) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN);
-  if (config.STARLING_HUB_TOKEN) await grantToken(database, 'hubs', 'hub', config.STARLING_HUB_TOKEN);
+  if (config.STARLING_ADMIN_TOKEN_FILE) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN_FILE);
+  if (config.STARLING_HUB_TOKEN_FILE) await grantToken(database, 'hubs', 'hub', config.STARLING_HUB_TOKEN_FILE);
 
   const changes = await openChangeFeed(database);
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */

@@ -21,7 +21,7 @@ export async function runHub(config: HubConfig): Promise<void> {
     links: [
       httpLink({
         url: `${config.STARLING_CONTROL_URL}/trpc`,
-        headers: { authorization: `Bearer ${config.STARLING_HUB_TOKEN}` },
+        headers: { authorization: `Bearer ${config.STARLING_HUB_TOKEN_FILE}` },
       }),
     ],
   });
@@ -32,7 +32,7 @@ export async function runHub(config: HubConfig): Promise<void> {
     dataDir: config.STARLING_DATA,
     listen: { host: config.STARLING_HOST, port: config.STARLING_PORT },
     swarm: { host: config.STARLING_SWARM_HOST, port: config.STARLING_SWARM_PORT },
-    agentToken: config.STARLING_AGENT_TOKEN,
+    agentToken: config.STARLING_AGENT_TOKEN_FILE,
     trusted: { manifests: config.STARLING_MANIFEST_PUBLIC_KEYS, versionKeys: config.STARLING_VERSION_PUBLIC_KEYS },
     keys: { list: () => keys.list(region), watch: (onKey, signal) => keys.watch(region, onKey, signal) },
     blobs: openBlobStore(config.STARLING_BLOBS),
