@@ -26,7 +26,7 @@ import {
   Wifi,
   WifiOff,
 } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useRef } from 'react';
 import { IconButton } from '../components/button.tsx';
 import { Kbd } from '../components/kbd.tsx';
 import { Logo } from '../components/logo.tsx';
@@ -75,7 +75,6 @@ export function Sidebar() {
         <button
           type="button"
           onClick={() => setOverlay('palette')}
-          aria-label="Search and act"
           title="Search and act"
           className={`flex h-8 w-full items-center gap-2 rounded-md border border-line text-ink-3 hover:bg-sunken hover:text-ink ${
             isWide ? 'px-2.5' : 'justify-center'
@@ -85,9 +84,12 @@ export function Sidebar() {
           {isWide && (
             <>
               <span className="flex-1 text-left text-xs">Search and act</span>
-              <Kbd keys="mod+K" />
+              <span aria-hidden>
+                <Kbd keys="mod+K" />
+              </span>
             </>
           )}
+          {!isWide && <span className="sr-only">Search and act</span>}
         </button>
       </div>
       <nav aria-label="Pages" className="mt-3 flex flex-col gap-0.5 px-2">
@@ -186,6 +188,7 @@ const menuItem =
   'flex h-8 w-full cursor-pointer items-center gap-2.5 rounded-md px-2.5 text-ink outline-none data-highlighted:bg-accent-soft';
 
 function AccountMenu({ isWide }: { isWide: boolean }) {
+  const holder = useRef<HTMLDivElement>(null);
   const { data: caller } = useCaller();
   const { theme, setTheme } = useUi();
   return (
@@ -199,7 +202,8 @@ function AccountMenu({ isWide }: { isWide: boolean }) {
         <UserRound aria-hidden className="size-4 shrink-0" />
         {isWide && <span className="truncate">{caller?.name}</span>}
       </Menu.Trigger>
-      <Menu.Portal>
+      <div ref={holder} />
+      <Menu.Portal container={holder}>
         <Menu.Positioner side="top" align="start" sideOffset={6} className="z-50">
           <Menu.Popup className="appear w-56 rounded-lg border border-line bg-raised p-1 shadow-high outline-none">
             <p className="px-2.5 py-1.5 text-xs text-ink-3">

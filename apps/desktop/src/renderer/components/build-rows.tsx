@@ -44,9 +44,10 @@ export function BuildRows({
           const mark = build && marks?.get(build.id);
           return (
             <tr key={job.id}>
-              <td className="w-40">
-                <Link to="/jobs/$id" params={{ id: String(job.id) }} className="link" aria-label={`Job ${job.id}`}>
+              <td className="w-44 whitespace-nowrap">
+                <Link to="/jobs/$id" params={{ id: String(job.id) }} className="link inline-block">
                   <JobStatusBadge status={job.status} stage={job.stage} />
+                  <span className="sr-only">, job {job.id}</span>
                 </Link>
                 <span className="block text-xs text-ink-3">
                   job {job.id}
@@ -77,7 +78,7 @@ export function BuildRows({
                   {mark?.current && <Tag tone="accent">current</Tag>}
                   {mark?.lastGood && <Tag tone="ok">last good</Tag>}
                 </span>
-                <span className="-ml-1 flex items-center gap-1.5 text-xs text-ink-3">
+                <span className="flex items-center gap-3 text-xs text-ink-3">
                   <Sha sha={job.commitSha} {...(build ? { text: shortBuild(build.id) } : {})} />
                   {build && <span className="truncate">{authorName(build.commitAuthor)}</span>}
                 </span>
@@ -98,9 +99,9 @@ export function BuildRows({
               <td>
                 <StageTimes job={job} />
               </td>
-              <td className="w-56 text-right">
+              <td className="w-64 text-right">
                 {build ? (
-                  <DeployButton build={build} size="small" look="plain" reason="left" />
+                  <DeployButton build={build} size="small" look="plain" brief />
                 ) : (
                   <span className="text-xs text-ink-3">
                     {job.status === 'QUEUED' || job.status === 'RUNNING' ? 'not built yet' : 'nothing to deploy'}

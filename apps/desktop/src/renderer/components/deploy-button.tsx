@@ -9,11 +9,11 @@ import { Button } from './button.tsx';
 type BuildFacts = Pick<Build, 'id' | 'project' | 'replicas' | 'notDeployableBecause'>;
 
 /** Why this build cannot be deployed at this moment, in words with an ETA where there is one; null when it can. */
-export function useWhyNotDeployable(build: BuildFacts | undefined): string | null {
+export function useWhyNotDeployable(build: BuildFacts | undefined, brief = false): string | null {
   const now = useNow();
   const readOnly = useWhyReadOnly();
   if (!build) return 'There is no build yet.';
-  return whyWaiting(build.replicas, build.notDeployableBecause, now) ?? readOnly;
+  return whyWaiting(build.replicas, build.notDeployableBecause, now, brief) ?? readOnly;
 }
 
 /** Always there. When it cannot be pressed, the reason stands beside it. */
@@ -23,6 +23,7 @@ export function DeployButton({
   size = 'normal',
   look = 'primary',
   reason = 'left',
+  brief = false,
 }: {
   build: BuildFacts | undefined;
   word?: string;
@@ -30,8 +31,10 @@ export function DeployButton({
   look?: 'primary' | 'plain';
   /** Where the reason stands. */
   reason?: 'left' | 'below';
+  /** Names only the first region that is missing, for a row of a table. */
+  brief?: boolean;
 }) {
-  const because = useWhyNotDeployable(build);
+  const because = useWhyNotDeployable(build, brief);
   const open = useUi((ui) => ui.open);
   const id = useId();
   return (
@@ -39,7 +42,7 @@ export function DeployButton({
       className={`inline-flex min-w-0 gap-x-2.5 gap-y-1 ${reason === 'left' ? 'items-center' : 'flex-col-reverse items-end'}`}
     >
       {because && (
-        <span id={id} className="max-w-64 text-right text-xs leading-4 text-ink-2">
+        <span id={id} className={`${brief ? 'max-w-44' : 'max-w-md'} text-right text-xs leading-4 text-ink-2`}>
           {because}
         </span>
       )}

@@ -29,13 +29,9 @@ export function DeploymentRows({
         {deployments.map((deployment) => (
           <tr key={deployment.id}>
             <td className="w-36">
-              <Link
-                to="/deployments/$id"
-                params={{ id: String(deployment.id) }}
-                className="link"
-                aria-label={`Deployment ${deployment.id}`}
-              >
+              <Link to="/deployments/$id" params={{ id: String(deployment.id) }} className="link inline-block">
                 <DeploymentStatusBadge status={deployment.status} />
+                <span className="sr-only">, deployment {deployment.id}</span>
               </Link>
               <span className="block text-xs text-ink-3">deployment {deployment.id}</span>
             </td>

@@ -14,7 +14,7 @@ export function Sha({ sha, text, what = 'SHA' }: { sha: string; text?: string; w
       }}
       title={`Copy ${sha}`}
       aria-label={copied ? 'Copied' : `Copy the whole ${what}, ${text ?? shortSha(sha)}`}
-      className="group inline-flex min-h-6 items-center gap-1 rounded px-1 font-mono text-xs text-ink-2 hover:bg-sunken hover:text-ink"
+      className="group -mx-1 inline-flex min-h-6 items-center gap-1 rounded px-1 font-mono text-xs text-ink-2 hover:bg-sunken hover:text-ink"
     >
       {text ?? shortSha(sha)}
       {copied ? (

@@ -43,7 +43,9 @@ export function followChanges(): () => void {
   let stopped = false;
   let subscription: { unsubscribe(): void } | null = null;
   let retryTimer: ReturnType<typeof setTimeout> | undefined;
+  let silenceTimer: ReturnType<typeof setTimeout> | undefined;
   let refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  let generation = 0;
   const changed = new Set<string>();
   const isWanted = () => platform.followsWhenHidden || document.visibilityState === 'visible';
 
@@ -55,7 +57,8 @@ export function followChanges(): () => void {
 
   const close = () => {
     clearTimeout(retryTimer);
-    retryTimer = undefined;
+    clearTimeout(silenceTimer);
+    generation += 1;
     // Cleared first: unsubscribing may call back.
     const open = subscription;
     subscription = null;
@@ -74,24 +77,26 @@ export function followChanges(): () => void {
   const connect = () => {
     close();
     if (stopped || !isWanted()) return;
-    const mine: { unsubscribe(): void } = client.overview.changes.subscribe(undefined, {
+    // Callbacks may come before `subscribe` returns, and late ones of an earlier stream mean nothing.
+    const mine = ++generation;
+    const lostMine = () => mine === generation && subscription && lost();
+    subscription = { unsubscribe: () => {} };
+    subscription = client.overview.changes.subscribe(undefined, {
       onData: (topics) => {
+        if (mine !== generation) return;
         useConnection.setState({ state: 'live', freshAt: Date.now(), attempts: 0, retryAt: null });
         for (const group of groupsOf(topics as ChangeTopic[])) changed.add(group);
         refreshTimer ??= setTimeout(refresh, refreshEveryMs);
       },
-      onError: () => subscription === mine && lost(),
-      onComplete: () => subscription === mine && lost(),
+      onError: lostMine,
+      onComplete: lostMine,
       onConnectionStateChange: (state) => {
-        if (subscription === mine && state.state === 'connecting' && state.error) lost();
+        if (state.state === 'connecting' && state.error) lostMine();
       },
     });
-    subscription = mine;
     // A server that accepts and then says nothing is as lost as one that refuses.
-    retryTimer = setTimeout(
-      () => subscription === mine && useConnection.getState().state !== 'live' && lost(),
-      answerWithinMs,
-    );
+    const freshBefore = useConnection.getState().freshAt;
+    silenceTimer = setTimeout(() => useConnection.getState().freshAt === freshBefore && lostMine(), answerWithinMs);
   };
 
   // An idle stream looks the same as a dead one; a small question now and then tells them apart.

@@ -8,26 +8,29 @@ let now = Date.now();
 const tickers = new Set<() => void>();
 let timer: ReturnType<typeof setInterval> | undefined;
 
+function tick(): void {
+  now = Date.now();
+  for (const ticker of tickers) ticker();
+}
+
+// Joining must not change the time: everyone who joined before would have to draw again.
+function joinTicks(ticker: () => void): () => void {
+  tickers.add(ticker);
+  if (!timer) {
+    timer = setInterval(tick, 1_000);
+    if (Date.now() - now > 1_000) queueMicrotask(tick);
+  }
+  return () => {
+    tickers.delete(ticker);
+    if (tickers.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+}
+
 /** The time, ticking once a second for everything that shows an age: one timer however many rows. */
 export function useNow(): number {
-  return useSyncExternalStore(
-    (onTick) => {
-      tickers.add(onTick);
-      now = Date.now();
-      timer ??= setInterval(() => {
-        now = Date.now();
-        for (const tick of tickers) tick();
-      }, 1_000);
-      return () => {
-        tickers.delete(onTick);
-        if (tickers.size === 0) {
-          clearInterval(timer);
-          timer = undefined;
-        }
-      };
-    },
-    () => now,
-  );
+  return useSyncExternalStore(joinTicks, () => now);
 }
 
 /** Who is signed in; undefined while that is being asked. */

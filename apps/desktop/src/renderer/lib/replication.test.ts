@@ -23,8 +23,17 @@ it('guesses no time for what waits or failed', () => {
     replica('b', { status: 'FAILED', failureReason: 'the store is down' }),
   ];
   expect(whyWaiting(replicas, 'server words', now)).toBe(
-    '0 of 2 regions have it: a waits; b failed: the store is down',
+    '0 of 2 regions have it: b failed: the store is down; a waits',
   );
+});
+
+it('is brief where there is little room', () => {
+  const replicas = [
+    replica('a', { status: 'PENDING' }),
+    replica('b', { status: 'FAILED', failureReason: 'long' }),
+    replica('c'),
+  ];
+  expect(whyWaiting(replicas, 'server words', now, true)).toBe('1 of 3 regions have it: b failed; and 1 more');
 });
 
 it('has the server decide what can be deployed', () => {

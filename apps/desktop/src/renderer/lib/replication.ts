@@ -11,21 +11,34 @@ interface ReplicaFacts {
 
 /**
  * Why a build cannot be deployed yet and for how long, for example
- * `6 of 7 regions have it: eu-west 83 %, about 2 min`. `fallback` is what the server said; null when it can be deployed.
+ * `6 of 7 regions have it: eu-west 83 %, about 2 min`. `fallback` is what the server said; null when it can be deployed. `brief` names only the first missing region.
  */
-export function whyWaiting(replicas: readonly ReplicaFacts[], fallback: string | null, now: number): string | null {
+export function whyWaiting(
+  replicas: readonly ReplicaFacts[],
+  fallback: string | null,
+  now: number,
+  brief = false,
+): string | null {
   if (fallback === null) return null;
-  const missing = replicas.filter((replica) => replica.status !== 'REPLICATED');
+  // What failed holds the others up the longest.
+  const missing = replicas
+    .filter((replica) => replica.status !== 'REPLICATED')
+    .sort((a, b) => Number(b.status === 'FAILED') - Number(a.status === 'FAILED'));
   if (missing.length === 0) return fallback;
   const there = replicas.length - missing.length;
-  const details = missing.slice(0, 3).map((replica) => {
-    if (replica.status === 'FAILED') return `${replica.region} failed: ${replica.failureReason ?? 'unknown reason'}`;
+  const named = brief ? 1 : 3;
+  const details = missing.slice(0, named).map((replica) => {
+    if (replica.status === 'FAILED') {
+      return brief
+        ? `${replica.region} failed`
+        : `${replica.region} failed: ${replica.failureReason ?? 'unknown reason'}`;
+    }
     if (replica.status === 'PENDING') return `${replica.region} waits`;
     const etaMs = copyEtaMs(replica, now);
     const percent = `${replica.region} ${percentOf(replica.bytesDone, replica.bytesTotal)} %`;
     return etaMs === null ? percent : `${percent}, ${formatEta(etaMs)}`;
   });
-  const more = missing.length > 3 ? `; and ${missing.length - 3} more` : '';
+  const more = missing.length > named ? `; and ${missing.length - named} more` : '';
   return `${there} of ${replicas.length} regions have it: ${details.join('; ')}${more}`;
 }
 

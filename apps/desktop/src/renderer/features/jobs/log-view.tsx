@@ -162,7 +162,11 @@ function Line({
   return (
     <div
       className={`flex pr-4 whitespace-pre ${startsAttempt ? 'border-t border-log-ink-3' : ''} ${
-        mark === 'current' ? 'bg-[#5a4a12]' : mark === 'hit' ? 'bg-[#3a3212]' : ''
+        mark === 'current'
+          ? 'bg-[#574400] [--log-ink-3:#fff]'
+          : mark === 'hit'
+            ? 'bg-[#332b0b] [--log-ink-3:#d8d6e4]'
+            : ''
       }`}
     >
       <span className="w-14 shrink-0 pr-3 text-right text-log-ink-3 select-none">{line.number}</span>

@@ -192,7 +192,7 @@ function Runs({ machine }: { machine: Machine }) {
         const drifts = project.observedBuild !== project.desiredBuild;
         return (
           <span key={project.project} className="inline-flex items-center gap-2 text-xs" title={project.detail}>
-            <Link to="/projects/$project" params={{ project: project.project }} className="link text-ink">
+            <Link to="/projects/$project" params={{ project: project.project }} className="link py-1 text-ink">
               {project.project}
             </Link>
             <span className="font-mono text-ink-2">

@@ -14,13 +14,11 @@ export function LastDeployment({ project }: { project: OverviewProject }) {
   return (
     <div className="flex max-w-96 min-w-56 flex-col gap-1">
       <div className="flex flex-wrap items-center gap-2">
-        <Link
-          to="/deployments/$id"
-          params={{ id: String(deployment.id) }}
-          className="link font-medium"
-          aria-label={`Deployment ${deployment.id} of ${project.name}`}
-        >
+        <Link to="/deployments/$id" params={{ id: String(deployment.id) }} className="link font-medium">
           <DeploymentStatusBadge status={deployment.status} />
+          <span className="sr-only">
+            , deployment {deployment.id} of {project.name}
+          </span>
         </Link>
         <KindTag kind={deployment.kind} />
         <span className="font-mono text-xs text-ink-2">{shortBuild(deployment.buildId)}</span>

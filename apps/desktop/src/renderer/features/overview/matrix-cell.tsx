@@ -33,10 +33,10 @@ export function MatrixCell({
       to="/machines"
       search={{ project, region: cell.region }}
       className="-mx-1.5 -my-1 block rounded-md px-1.5 py-1 hover:bg-sunken"
-      aria-label={`${project} in ${cell.region}: ${
-        cell.desiredBuild ? `version ${shortBuild(cell.desiredBuild)}, ` : ''
-      }${summary.upToDate} of ${summary.machines} machines up to date, ${summary.text}`}
     >
+      <span className="sr-only">
+        {project} in {cell.region}:
+      </span>
       <span className="flex items-baseline justify-between gap-2">
         <span className="font-mono text-sm font-semibold text-ink">
           {cell.desiredBuild ? shortBuild(cell.desiredBuild) : '–'}

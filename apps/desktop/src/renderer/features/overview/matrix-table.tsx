@@ -16,28 +16,34 @@ export function Matrix({ projects, regions }: { projects: readonly OverviewProje
       <caption className="sr-only">Which version runs in which region</caption>
       <thead>
         <tr>
-          <th scope="col" className="sticky left-0 z-10 bg-surface">
+          <th scope="col" className="sticky left-0 z-10 border-r border-line bg-surface !pl-4">
             Project
           </th>
+          <th scope="col" className="min-w-60">
+            Last deployment
+          </th>
           {regions.map((region) => (
-            <th scope="col" key={region.region} className="min-w-36">
+            <th scope="col" key={region.region} className="min-w-30">
               <span className="block font-mono text-xs text-ink">{region.region}</span>
               <span className="block font-normal">
                 {region.online} of {region.machines} online
               </span>
             </th>
           ))}
-          <th scope="col" className="min-w-64">
-            Last deployment
-          </th>
         </tr>
       </thead>
       <tbody>
         {projects.map((project) => (
           <tr key={project.name}>
-            <th scope="row" className="sticky left-0 z-10 !border-line bg-surface !p-0 !font-normal">
+            <th
+              scope="row"
+              className="sticky left-0 z-10 h-px border-r !border-line bg-surface !p-0 !align-top !font-normal"
+            >
               <ProjectHead project={project} />
             </th>
+            <td className="!align-top">
+              <LastDeployment project={project} />
+            </td>
             {project.regions.map((cell) => (
               <td key={cell.region} className="!align-top">
                 <MatrixCell
@@ -47,9 +53,6 @@ export function Matrix({ projects, regions }: { projects: readonly OverviewProje
                 />
               </td>
             ))}
-            <td className="!align-top">
-              <LastDeployment project={project} />
-            </td>
           </tr>
         ))}
       </tbody>
@@ -61,9 +64,9 @@ function ProjectHead({ project }: { project: OverviewProject }) {
   const concern = concernOf(project);
   const { lastJob } = project;
   return (
-    <div className="flex min-h-20">
-      <span className={`w-1 shrink-0 ${edges[concern]}`} />
-      <div className="min-w-40 px-3 py-2.5">
+    <div className="relative h-full">
+      <span className={`absolute inset-y-0 left-0 w-1 ${edges[concern]}`} />
+      <div className="min-w-40 px-4 py-2.5">
         <Link
           to="/projects/$project"
           params={{ project: project.name }}
