@@ -2,8 +2,16 @@ import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'electron-vite';
+import type { Plugin } from 'vite';
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Pages have addresses of their own (`app://console/builds/…`), so what they load is named from the root. */
+const fromRoot: Plugin = {
+  name: 'from-root',
+  enforce: 'post',
+  config: () => ({ base: '/' }),
+};
 
 export default defineConfig({
   main: {
@@ -24,7 +32,7 @@ export default defineConfig({
   },
   renderer: {
     root: folder('src/renderer'),
-    plugins: [react(), tailwindcss()],
+    plugins: [react(), tailwindcss(), fromRoot],
     build: {
       outDir: folder('out/renderer'),
       rollupOptions: { input: folder('src/renderer/index.html') },

@@ -72,7 +72,7 @@ export function BuildRows({
                       className="link truncate text-ink-2"
                       title={job.failureReason ?? undefined}
                     >
-                      {job.failureReason ?? `Build of ${job.requestedRef}`}
+                      {whatOf(job)}
                     </Link>
                   )}
                   {mark?.current && <Tag tone="accent">current</Tag>}
@@ -84,7 +84,7 @@ export function BuildRows({
                 </span>
               </td>
               {showProject && (
-                <td>
+                <td className="whitespace-nowrap">
                   <Link to="/projects/$project" params={{ project: job.project }} className="link text-ink">
                     {job.project}
                   </Link>
@@ -114,6 +114,17 @@ export function BuildRows({
       </tbody>
     </table>
   );
+}
+
+/** What stands for a job that has no commit subject yet. */
+function whatOf(job: Job): string {
+  if (job.failureReason) return job.failureReason;
+  const ref = job.requestedRef === job.commitSha ? 'this commit' : job.requestedRef;
+  return job.status === 'QUEUED'
+    ? `${ref} waits for a worker`
+    : job.status === 'RUNNING'
+      ? `${ref} is being built`
+      : ref;
 }
 
 /** Each job with the build that came of it. */

@@ -42,7 +42,7 @@ export function DeployButton({
       className={`inline-flex min-w-0 gap-x-2.5 gap-y-1 ${reason === 'left' ? 'items-center' : 'flex-col-reverse items-end'}`}
     >
       {because && (
-        <span id={id} className={`${brief ? 'max-w-44' : 'max-w-md'} text-right text-xs leading-4 text-ink-2`}>
+        <span id={id} className={`${brief ? 'w-36' : 'max-w-md'} text-right text-xs leading-4 text-ink-2`}>
           {because}
         </span>
       )}

@@ -33,7 +33,7 @@ export function DeploymentRows({
                 <DeploymentStatusBadge status={deployment.status} />
                 <span className="sr-only">, deployment {deployment.id}</span>
               </Link>
-              <span className="block text-xs text-ink-3">deployment {deployment.id}</span>
+              <span className="block text-xs whitespace-nowrap text-ink-3">deployment {deployment.id}</span>
             </td>
             <td className="max-w-0 min-w-52" style={{ width: '34%' }}>
               <span className="flex items-center gap-2">
@@ -53,7 +53,7 @@ export function DeploymentRows({
               </span>
             </td>
             {showProject && (
-              <td>
+              <td className="whitespace-nowrap">
                 <Link to="/projects/$project" params={{ project: deployment.project }} className="link text-ink">
                   {deployment.project}
                 </Link>

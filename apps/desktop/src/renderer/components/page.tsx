@@ -31,7 +31,7 @@ export function Page({
           </div>
           {below && <div className="mt-0.5 text-ink-2">{below}</div>}
         </div>
-        {actions && <div className="flex flex-wrap items-center justify-end gap-2 pt-0.5">{actions}</div>}
+        {actions && <div className="ml-auto flex flex-wrap items-center justify-end gap-2 pt-0.5">{actions}</div>}
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard. */}
       <section className="min-h-0 flex-1 overflow-auto" tabIndex={0} aria-label="Page content">

@@ -55,7 +55,7 @@ export function Status({
 }) {
   return (
     <span
-      className={`inline-flex items-center gap-1.5 whitespace-nowrap ${inks[tone]} ${
+      className={`inline-flex items-center gap-1.5 align-middle whitespace-nowrap ${inks[tone]} ${
         boxed ? `${softs[tone]} rounded-full px-2 py-0.5 text-xs font-medium` : ''
       }`}
     >

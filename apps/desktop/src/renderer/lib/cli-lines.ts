@@ -10,8 +10,13 @@ const line = (...words: (string | false | undefined)[]) =>
 const option = (name: string, value: string | undefined) => value?.trim() && `--${name} ${quote(value.trim())}`;
 
 export const cli = {
-  addProject: (name: string, repositoryUrl: string) =>
-    line('project', 'add', quote(name || '<name>'), repositoryUrl ? quote(repositoryUrl) : '<repository>'),
+  addProject: (name: string, repositoryUrl: string, defaultRef: string) =>
+    line(
+      'project add',
+      name ? quote(name) : '<name>',
+      repositoryUrl ? quote(repositoryUrl) : '<repository>',
+      option('ref', defaultRef),
+    ),
   build: (project: string, ref: string | undefined, force: boolean) =>
     line('build', quote(project), ref?.trim() && quote(ref.trim()), force && '--force'),
   deploy: (project: string, buildId: string, reason: string, replace: boolean) =>
@@ -21,7 +26,8 @@ export const cli = {
   abort: (deploymentId: number, reason: string) => line('abort', String(deploymentId), option('reason', reason)),
   status: (project?: string) => line('status', project && quote(project)),
   builds: (project?: string) => line('builds', project && quote(project)),
-  watch: (deploymentId?: number) => line('watch', deploymentId !== undefined && String(deploymentId)),
+  deployments: (project?: string) => line('deployments', project && quote(project)),
+  deployment: (deploymentId: number) => line('deployment', String(deploymentId), '--wait'),
   machines: (region?: string) => line('machines', option('region', region)),
   logs: (jobId: number) => line('logs', String(jobId), '--follow'),
 };

@@ -10,6 +10,15 @@ export interface ReadableError {
   kind: 'unreachable' | 'signed-out' | 'not-found' | 'refused' | 'defect';
 }
 
+/**
+ * The error of a read, unless the page has what was read before and only the connection is gone: the banner says that
+ * already, and what is on the page stays.
+ */
+export function errorToShow<Thrown extends object>(read: { error: Thrown | null; data: unknown }): Thrown | null {
+  if (!read.error) return null;
+  return read.data !== undefined && readableError(read.error).kind === 'unreachable' ? null : read.error;
+}
+
 export function readableError(error: unknown): ReadableError {
   const none = { fix: null, field: null, requestId: null };
   if (!(error instanceof TRPCClientError)) {

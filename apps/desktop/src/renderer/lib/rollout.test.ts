@@ -42,6 +42,7 @@ it('names the region that holds the others up, if there is one', () => {
   expect(slowestRegion([region('a', { done: 3, inProgress: 1 }), region('b', { done: 1, inProgress: 3 })])).toBe('b');
   expect(slowestRegion([region('a', { done: 4, inProgress: 0 }), region('b', { done: 3, inProgress: 1 })])).toBe('b');
   expect(slowestRegion([region('a', { done: 4, inProgress: 0 })])).toBeNull();
+  expect(slowestRegion([region('a'), region('b'), region('c')])).toBeNull();
 });
 
 describe('machines of a deployment', () => {

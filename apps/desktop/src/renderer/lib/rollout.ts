@@ -32,7 +32,9 @@ export function workOf(region: Omit<RegionProgress, 'region'>): { done: number; 
   return { done: ended + underWay, total: ended + region.inProgress };
 }
 
-/** The region that holds the others up: the one with the least of its work done; null when none is under way. */
+const noticeablyBehind = 0.1;
+
+/** The region that holds the others up: clearly less of its work done than of the next one; null when there is none. */
 export function slowestRegion(regions: readonly RegionProgress[]): string | null {
   const underWay = regions.filter((region) => region.inProgress > 0);
   if (regions.length < 2 || underWay.length === 0) return null;
@@ -40,7 +42,8 @@ export function slowestRegion(regions: readonly RegionProgress[]): string | null
     const { done, total } = workOf(region);
     return total > 0 ? done / total : 1;
   };
-  return underWay.reduce((slowest, region) => (share(region) < share(slowest) ? region : slowest)).region;
+  const [slowest, next] = [...regions].sort((a, b) => share(a) - share(b));
+  return slowest && next && share(next) - share(slowest) >= noticeablyBehind ? slowest.region : null;
 }
 
 type MachineFacts = Pick<DeploymentMachine, 'machine' | 'online' | 'step'>;

@@ -11,6 +11,7 @@ import { Tag } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { authorName, formatBytes, plural, shortBuild } from '../../lib/format.ts';
 import { useTitle } from '../../lib/hooks.ts';
 import { Replication } from './replication.tsx';
@@ -18,7 +19,9 @@ import { Replication } from './replication.tsx';
 /** One build: what it is, where it is, where it came from, and where it was deployed. */
 export function BuildPage({ id }: { id: string }) {
   useTitle(id);
-  const { data: build, error, refetch } = useQuery(api.builds.get.queryOptions({ id }));
+  const read = useQuery(api.builds.get.queryOptions({ id }));
+  const { data: build, refetch } = read;
+  const error = errorToShow(read);
   const project = build?.project ?? id.split('@')[0]!;
   const versions = useQuery(api.builds.versions.queryOptions({ project }));
   const version = versions.data?.find((candidate) => candidate.id === id);

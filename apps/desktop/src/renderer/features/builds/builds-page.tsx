@@ -8,6 +8,7 @@ import { Select } from '../../components/field.tsx';
 import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
 import { api, client, type Job } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import type { BuildsSearch, JobFilter } from '../../lib/search.ts';
@@ -41,7 +42,7 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
   const wanted = jobs.rows?.filter((job) => filter.statuses.length === 0 || filter.statuses.includes(job.status));
   const rows = wanted && builds.data && joinBuilds(wanted, builds.data);
   const project = search.project ?? projects.data?.[0]?.name;
-  const error = jobs.error ?? builds.error;
+  const error = errorToShow(jobs) ?? errorToShow(builds);
   return (
     <Page
       title="Builds"

@@ -44,7 +44,8 @@ export function DeployDialog({
       },
     }),
   );
-  const blocked = because ?? unconfirmed;
+  // Asked for, so that two slips of the finger do not deploy, and everyone knows why.
+  const blocked = because ?? (reason.trim() === '' ? 'Say why.' : null) ?? unconfirmed;
   return (
     <Modal
       title={`Deploy ${shortBuild(buildId)} of ${name}`}

@@ -9,6 +9,7 @@ import { DeploymentStatusBadge, KindTag } from '../../components/status.tsx';
 import { Ago, Took } from '../../components/time.tsx';
 import { api, client } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { shortBuild } from '../../lib/format.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
@@ -32,7 +33,9 @@ export function DeploymentPage({
   onSearch: (search: MachinesSearch) => void;
 }) {
   useTitle(`Deployment ${id}`);
-  const { data: deployment, error, refetch } = useQuery(api.deployments.get.queryOptions({ id }));
+  const read = useQuery(api.deployments.get.queryOptions({ id }));
+  const { data: deployment, refetch } = read;
+  const error = errorToShow(read);
   const region = search.region ? { region: search.region } : {};
   const machines = usePages({
     path: ['deployments', 'machines'],
@@ -45,6 +48,7 @@ export function DeploymentPage({
       ),
     next: (last) => last.machine,
   });
+  const machinesError = errorToShow(machines);
   const open = useUi((ui) => ui.open);
   const readOnly = useWhyReadOnly();
   const paceOf = usePaces(deployment?.status === 'RUNNING' ? deployment.regions : undefined);
@@ -132,9 +136,9 @@ export function DeploymentPage({
             paceOfRegion={paceOf}
             onChoose={(name) => onSearch({ ...search, region: name })}
           />
-          {machines.error ? (
+          {machinesError ? (
             <ErrorPanel
-              error={machines.error}
+              error={machinesError}
               title="The machines could not be read"
               onRetry={() => void machines.refetch()}
             />
@@ -148,7 +152,7 @@ export function DeploymentPage({
             />
           )}
           <div className="max-w-md">
-            <CliLine command={cli.watch(id)} />
+            <CliLine command={cli.deployment(id)} />
           </div>
         </>
       )}

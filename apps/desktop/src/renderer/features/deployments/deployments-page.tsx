@@ -2,11 +2,14 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Rocket } from 'lucide-react';
 import { Button, buttonClass } from '../../components/button.tsx';
+import { CliLine } from '../../components/cli-line.tsx';
 import { DeploymentRows } from '../../components/deployment-rows.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Select } from '../../components/field.tsx';
 import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
 import { api, client } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { useTitle } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import type { DeploymentsSearch } from '../../lib/search.ts';
@@ -31,10 +34,11 @@ export function DeploymentsPage({
       client.deployments.list.query({ ...ofProject, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
     next: (last) => last.id,
   });
-  const { rows, error } = deployments;
+  const { rows } = deployments;
+  const error = errorToShow(deployments);
   return (
     <Page title="Deployments" below="Who changed what, when, why, and how it ended">
-      <div>
+      <div className="flex flex-wrap items-center justify-between gap-2">
         <Select
           label="Project"
           value={search.project ?? ''}
@@ -44,6 +48,9 @@ export function DeploymentsPage({
             ...(projects.data ?? []).map(({ name }) => ({ value: name, text: name })),
           ]}
         />
+        <div className="w-72 max-w-full">
+          <CliLine command={cli.deployments(search.project)} />
+        </div>
       </div>
       {error && (
         <ErrorPanel

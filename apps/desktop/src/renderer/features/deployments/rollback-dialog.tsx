@@ -53,7 +53,11 @@ export function RollbackDialog({
   useEffect(() => {
     if (chosen) reasonInput.current?.focus();
   }, [chosen]);
-  const blocked = readOnly ?? (target ? whyNotPickable(target) : 'Choose a version.') ?? unconfirmed;
+  const blocked =
+    readOnly ??
+    (target ? whyNotPickable(target) : 'Choose a version.') ??
+    (reason.trim() === '' ? 'Say why.' : null) ??
+    unconfirmed;
   return (
     <Modal
       wide

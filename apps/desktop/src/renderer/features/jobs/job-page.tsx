@@ -10,6 +10,7 @@ import { JobStatusBadge } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import type { JobSearch } from '../../lib/search.ts';
 import { useUi } from '../../lib/ui-state.ts';
@@ -27,7 +28,9 @@ export function JobPage({
   onSearch: (search: JobSearch) => void;
 }) {
   useTitle(`Job ${id}`);
-  const { data: job, error, refetch } = useQuery(api.jobs.get.queryOptions({ id }));
+  const read = useQuery(api.jobs.get.queryOptions({ id }));
+  const { data: job, refetch } = read;
+  const error = errorToShow(read);
   const open = useUi((ui) => ui.open);
   const readOnly = useWhyReadOnly();
   return (

@@ -5,13 +5,16 @@ import { Facts, Loading, Page, Panel } from '../../components/page.tsx';
 import { OnlineBadge, StepBadge, Tag } from '../../components/status.tsx';
 import { Ago, Took } from '../../components/time.tsx';
 import { api } from '../../lib/api.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { formatBytes, shortBuild } from '../../lib/format.ts';
 import { useTitle } from '../../lib/hooks.ts';
 
 /** One machine: who it is, what it runs, and how it fared in its last deployments. */
 export function MachinePage({ id }: { id: string }) {
   useTitle(id);
-  const { data: machine, error, refetch } = useQuery(api.machines.get.queryOptions({ id }));
+  const read = useQuery(api.machines.get.queryOptions({ id }));
+  const { data: machine, refetch } = read;
+  const error = errorToShow(read);
   return (
     <Page
       above={

@@ -12,6 +12,7 @@ import { Ago } from '../../components/time.tsx';
 import { VirtualRows } from '../../components/virtual-rows.tsx';
 import { api, client, type Machine } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { plural, shortBuild } from '../../lib/format.ts';
 import { useTitle } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
@@ -56,6 +57,7 @@ export function MachinesPage({
       client.machines.list.query({ ...filters, limit: pageSize, ...(after ? { after } : {}) }, { signal }),
     next: (last) => last.id,
   });
+  const machinesError = errorToShow(machines);
   const show = search.show ?? 'all';
   const find = (search.find ?? '').toLowerCase();
   const shown = useMemo(
@@ -116,14 +118,14 @@ export function MachinesPage({
           <CliLine command={cli.machines(search.region)} />
         </div>
       </div>
-      {machines.error && (
+      {machinesError && (
         <ErrorPanel
-          error={machines.error}
+          error={machinesError}
           title="The machines could not be read"
           onRetry={() => void machines.refetch()}
         />
       )}
-      {!machines.error && (
+      {!machinesError && (
         <Panel flush>
           {!shown && <Loading rows={8} label="Loading machines" />}
           {shown && shown.length === 0 && (

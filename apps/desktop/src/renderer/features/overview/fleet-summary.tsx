@@ -1,4 +1,4 @@
-import { CircleCheck, CloudOff, LoaderCircle, TriangleAlert } from 'lucide-react';
+import { CircleCheck, CloudOff, LoaderCircle, Rocket, TriangleAlert } from 'lucide-react';
 import type { ReactNode } from 'react';
 import type { Overview } from '../../lib/api.ts';
 import { plural } from '../../lib/format.ts';
@@ -31,7 +31,13 @@ export function FleetSummary({ overview }: { overview: Overview }) {
       <Figure
         value={String(deploying)}
         text={deploying === 1 ? 'deployment under way' : 'deployments under way'}
-        icon={<LoaderCircle aria-hidden className={`size-4 ${deploying > 0 ? 'spin text-busy' : 'text-ink-3'}`} />}
+        icon={
+          deploying > 0 ? (
+            <LoaderCircle aria-hidden className="spin size-4 text-busy" />
+          ) : (
+            <Rocket aria-hidden className="size-4 text-ink-3" />
+          )
+        }
       />
       <Figure
         value={`${online.toLocaleString('en')} / ${machines.toLocaleString('en')}`}

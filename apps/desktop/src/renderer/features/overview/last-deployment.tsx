@@ -12,7 +12,7 @@ export function LastDeployment({ project }: { project: OverviewProject }) {
   const deployment = project.lastDeployment;
   if (!deployment) return <p className="py-1 text-xs text-ink-3">Never deployed</p>;
   return (
-    <div className="flex max-w-96 min-w-56 flex-col gap-1">
+    <div className="flex w-60 flex-col gap-1">
       <div className="flex flex-wrap items-center gap-2">
         <Link to="/deployments/$id" params={{ id: String(deployment.id) }} className="link font-medium">
           <DeploymentStatusBadge status={deployment.status} />

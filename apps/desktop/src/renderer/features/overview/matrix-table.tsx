@@ -19,11 +19,11 @@ export function Matrix({ projects, regions }: { projects: readonly OverviewProje
           <th scope="col" className="sticky left-0 z-10 border-r border-line bg-surface !pl-4">
             Project
           </th>
-          <th scope="col" className="min-w-60">
+          <th scope="col" className="w-64">
             Last deployment
           </th>
           {regions.map((region) => (
-            <th scope="col" key={region.region} className="min-w-30">
+            <th scope="col" key={region.region} className="min-w-26">
               <span className="block font-mono text-xs text-ink">{region.region}</span>
               <span className="block font-normal">
                 {region.online} of {region.machines} online

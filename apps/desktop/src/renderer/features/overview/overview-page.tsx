@@ -6,6 +6,7 @@ import { ErrorPanel } from '../../components/error-panel.tsx';
 import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { plural } from '../../lib/format.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { sortProjects } from '../../lib/matrix.ts';
@@ -16,7 +17,9 @@ import { Matrix } from './matrix-table.tsx';
 /** What runs where, what is wrong, what is in progress, and what changed last. */
 export function OverviewPage() {
   useTitle('Overview');
-  const { data, error, refetch } = useQuery(api.overview.get.queryOptions());
+  const read = useQuery(api.overview.get.queryOptions());
+  const { data, refetch } = read;
+  const error = errorToShow(read);
   const open = useUi((ui) => ui.open);
   const readOnly = useWhyReadOnly();
   const addProject = (

@@ -98,7 +98,7 @@ export function AddProjectDialog({ onClose }: { onClose: () => void }) {
           </Field>
         </div>
         {add.error && <ErrorPanel error={add.error} title="The project was not added" />}
-        <CliLine command={cli.addProject(name, repositoryUrl.trim())} />
+        <CliLine command={cli.addProject(name, repositoryUrl.trim(), defaultRef)} />
       </form>
     </Modal>
   );

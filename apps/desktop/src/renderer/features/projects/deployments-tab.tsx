@@ -6,11 +6,14 @@ import { DeploymentRows } from '../../components/deployment-rows.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { EmptyState, Loading, Panel } from '../../components/page.tsx';
 import { api } from '../../lib/api.ts';
+import { errorToShow } from '../../lib/errors.ts';
 
 const shown = 30;
 
 export function DeploymentsTab({ project }: { project: string }) {
-  const { data, error, refetch } = useQuery(api.deployments.list.queryOptions({ project, limit: shown }));
+  const read = useQuery(api.deployments.list.queryOptions({ project, limit: shown }));
+  const { data, refetch } = read;
+  const error = errorToShow(read);
   const versions = useQuery(api.builds.versions.queryOptions({ project }));
   if (error)
     return <ErrorPanel error={error} title="The deployments could not be read" onRetry={() => void refetch()} />;

@@ -11,6 +11,7 @@ import { Tag } from '../../components/status.tsx';
 import { ViewTabs } from '../../components/view-tabs.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { shortBuild } from '../../lib/format.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import type { ProjectSearch } from '../../lib/search.ts';
@@ -43,7 +44,7 @@ export function ProjectPage({
   const project = overview.data?.projects.find((candidate) => candidate.name === name);
   const newest = versions.data?.[0];
   const tab = search.tab ?? 'versions';
-  const error = overview.error ?? versions.error;
+  const error = errorToShow(overview) ?? errorToShow(versions);
   const hasOthers = versions.data?.some((version) => !version.current && version.deployable);
   return (
     <Page

@@ -6,6 +6,7 @@ import { Button } from '../../components/button.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { EmptyState, Loading, Panel } from '../../components/page.tsx';
 import { api } from '../../lib/api.ts';
+import { errorToShow } from '../../lib/errors.ts';
 import { useWhyReadOnly } from '../../lib/hooks.ts';
 import { useUi } from '../../lib/ui-state.ts';
 
@@ -16,7 +17,7 @@ export function VersionsTab({ project }: { project: string }) {
   const readOnly = useWhyReadOnly();
   const jobs = useQuery(api.jobs.list.queryOptions({ project, limit: shown }));
   const versions = useQuery(api.builds.versions.queryOptions({ project }));
-  const error = jobs.error ?? versions.error;
+  const error = errorToShow(jobs) ?? errorToShow(versions);
   if (error) {
     return (
       <ErrorPanel
