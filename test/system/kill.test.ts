@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -63,6 +63,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await starling?.discard();
+  await rm(witness, { recursive: true, force: true });
 });
 
 const child = (name: string) => starling.children.get(name)!;

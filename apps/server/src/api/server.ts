@@ -77,7 +77,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
 
   if (consoleFolder && existsSync(consoleFolder)) {
-    await server.register(fastifyStatic, { root: consoleFolder, wildcard: false, setHeaders: setConsoleHeaders });
+    await server.register(fastifyStatic, { root: consoleFolder, setHeaders: setConsoleHeaders });
     // The console has its own routes: every page address loads the same document.
     server.setNotFoundHandler((request, reply) =>
       request.method === 'GET' && request.headers.accept?.includes('text/html')
