@@ -5,7 +5,7 @@ import { SignInPage } from '../features/sign-in/sign-in-page.tsx';
 import { readableError } from '../lib/errors.ts';
 import { useCaller } from '../lib/hooks.ts';
 import { platform } from '../lib/platform.ts';
-import { signIn } from '../lib/sign-in.ts';
+import { signIn, takeTokenFromAddress } from '../lib/sign-in.ts';
 import { ServerChoice } from './server-choice.tsx';
 
 /** Lets only those through who are signed in; a sign-in link's token is used first. */
@@ -15,11 +15,24 @@ export function Gate({ token, children }: { token: string | null; children: Reac
   const used = useRef(false);
   const caller = useCaller();
   useEffect(() => {
-    if (token === null || used.current) return;
-    used.current = true;
-    signIn(token)
-      .catch((error: Error) => setProblem(error.message))
-      .finally(() => setWaiting(false));
+    const enter = (secret: string) => {
+      setWaiting(true);
+      setProblem(null);
+      signIn(secret)
+        .catch((error: Error) => setProblem(error.message))
+        .finally(() => setWaiting(false));
+    };
+    if (token !== null && !used.current) {
+      used.current = true;
+      enter(token);
+    }
+    // A link that is opened where the console is open already changes only the fragment: nothing is loaded again.
+    const onFragment = () => {
+      const later = takeTokenFromAddress();
+      if (later !== null) enter(later);
+    };
+    window.addEventListener('hashchange', onFragment);
+    return () => window.removeEventListener('hashchange', onFragment);
   }, [token]);
 
   if (waiting || (caller.isPending && !caller.error)) return <Opening />;
@@ -38,7 +51,7 @@ export function Gate({ token, children }: { token: string | null; children: Reac
       </main>
     );
   }
-  return <SignInPage problem={problem} above={platform.servers ? <ServerChoice /> : undefined} />;
+  return <SignInPage key={problem} problem={problem} above={platform.servers ? <ServerChoice /> : undefined} />;
 }
 
 function Opening() {

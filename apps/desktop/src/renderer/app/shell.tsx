@@ -45,6 +45,7 @@ export function Shell() {
       <Toaster
         position="bottom-right"
         toastOptions={{
+          classNames: { description: '!text-ink-2' },
           style: { background: 'var(--raised)', color: 'var(--ink)', border: '1px solid var(--line)' },
         }}
       />

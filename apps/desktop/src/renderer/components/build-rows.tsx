@@ -60,7 +60,7 @@ export function BuildRows({
                     <Link
                       to="/builds/$id"
                       params={{ id: build.id }}
-                      className="link truncate font-medium text-ink"
+                      className="link truncate py-0.5 font-medium text-ink"
                       title={build.commitSubject}
                     >
                       {build.commitSubject}
@@ -69,7 +69,7 @@ export function BuildRows({
                     <Link
                       to="/jobs/$id"
                       params={{ id: String(job.id) }}
-                      className="link truncate text-ink-2"
+                      className="link truncate py-0.5 text-ink-2"
                       title={job.failureReason ?? undefined}
                     >
                       {whatOf(job)}

@@ -41,7 +41,7 @@ export function DeploymentRows({
                 <Link
                   to="/builds/$id"
                   params={{ id: deployment.buildId }}
-                  className="link truncate text-ink"
+                  className="link truncate py-0.5 text-ink"
                   title={deployment.commitSubject}
                 >
                   {deployment.commitSubject}

@@ -1,5 +1,12 @@
 /** What control says has changed. */
-export type ChangeTopic = 'jobs' | 'replicas' | 'deployments' | 'machines' | 'version-keys' | 'projects';
+export type ChangeTopic =
+  | 'jobs'
+  | 'cancellations'
+  | 'replicas'
+  | 'deployments'
+  | 'machines'
+  | 'version-keys'
+  | 'projects';
 /** A group of reads that are repeated together. */
 export type ReadGroup = 'overview' | 'projects' | 'jobs' | 'builds' | 'deployments' | 'machines';
 
@@ -9,6 +16,7 @@ const groupsOfTopic: Record<ChangeTopic, readonly ReadGroup[]> = {
   deployments: ['deployments', 'builds', 'overview'],
   machines: ['machines', 'deployments', 'overview'],
   'version-keys': ['overview'],
+  cancellations: [],
   projects: ['projects', 'overview'],
 };
 

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { ChevronDown, ChevronRight } from 'lucide-react';
-import { useEffect, useMemo, useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Bar } from '../../components/bar.tsx';
 import { Button } from '../../components/button.tsx';
 import { SearchInput, Select } from '../../components/field.tsx';
@@ -46,12 +46,7 @@ export function DeploymentMachines({
     );
     return sortMachines(wanted, isOver);
   }, [machines, show, find, isOver]);
-  const firstFailed = shown.find((machine) => machine.step === 'FAILED')?.machine ?? null;
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
-  // The first reason is what everybody looks for: it is open already.
-  useEffect(() => {
-    if (firstFailed) setOpened((before) => (before.size === 0 ? new Set([firstFailed]) : before));
-  }, [firstFailed]);
   const toggle = (machine: string) =>
     setOpened((before) => {
       const after = new Set(before);
@@ -103,7 +98,7 @@ export function DeploymentMachines({
           keyOf={(machine) => machine.machine}
           label="Machines of this deployment"
           maxHeight="28rem"
-          columns="minmax(10rem,1.2fr) 7rem minmax(10rem,1fr) minmax(9rem,1fr) 6rem 5.5rem"
+          columns="minmax(9rem,1fr) 6.5rem minmax(14rem,2fr) minmax(9rem,1fr) 6rem 5.5rem"
           head={[
             'Machine',
             'Region',
@@ -123,18 +118,19 @@ export function DeploymentMachines({
                   key="machine"
                   to="/machines/$id"
                   params={{ id: machine.machine }}
-                  className="link block truncate font-mono text-xs font-medium text-ink"
+                  className="link block truncate py-0.5 font-mono text-xs font-medium text-ink"
                 >
                   {machine.machine}
                 </Link>,
                 <span key="region" className="font-mono text-xs text-ink-2">
                   {machine.region}
                 </span>,
-                <StepBadge
-                  key="step"
-                  step={machine.step}
-                  online={machine.online || (isOver && machine.step !== null)}
-                />,
+                <span key="step" className="block">
+                  <StepBadge step={machine.step} online={machine.online || (isOver && machine.step !== null)} />
+                  {machine.step === 'FAILED' && machine.detail && !isOpen && (
+                    <span className="block truncate text-xs text-ink-2">{machine.detail.split('\n', 1)[0]}</span>
+                  )}
+                </span>,
                 <Fetched key="fetched" machine={machine} />,
                 <span key="heard" className="text-xs text-ink-2">
                   <Ago at={machine.updatedAt} />
@@ -162,7 +158,11 @@ export function DeploymentMachines({
               ...(isOpen && machine.detail
                 ? {
                     detail: (
-                      <pre className="mx-4 mb-2 max-h-48 overflow-auto rounded-md bg-log px-3 py-2 font-mono text-xs whitespace-pre-wrap text-log-ink">
+                      <pre
+                        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard.
+                        tabIndex={0}
+                        className="mx-4 mb-2 max-h-48 overflow-auto rounded-md bg-log px-3 py-2 font-mono text-xs whitespace-pre-wrap text-log-ink"
+                      >
                         {machine.detail}
                       </pre>
                     ),

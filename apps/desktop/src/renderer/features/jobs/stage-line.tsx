@@ -15,7 +15,16 @@ export function StageLine({ job }: { job: JobWithStages }) {
       {jobStages.map((stage) => {
         const time = times.find((candidate) => candidate.stage === stage);
         const failedHere = job.status === 'FAILED' && job.stage === stage;
-        const state = failedHere ? 'failed' : time?.running ? 'under way' : time ? 'done' : 'to come';
+        const isOver = job.finishedAt !== null;
+        const state = failedHere
+          ? 'failed'
+          : time?.running
+            ? 'under way'
+            : time
+              ? 'done'
+              : isOver
+                ? 'not reached'
+                : 'to come';
         return (
           <li key={stage} className={`flex items-center gap-2.5 px-4 py-2 ${time ? '' : 'text-ink-3'}`}>
             <span

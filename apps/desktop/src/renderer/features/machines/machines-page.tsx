@@ -156,7 +156,7 @@ export function MachinesPage({
                     key="id"
                     to="/machines/$id"
                     params={{ id: machine.id }}
-                    className="link block truncate font-mono text-xs font-medium text-ink"
+                    className="link block truncate py-0.5 font-mono text-xs font-medium text-ink"
                   >
                     {machine.id}
                   </Link>,
