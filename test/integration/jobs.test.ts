@@ -1,3 +1,4 @@
+import { cancelJob } from '@starling/server/jobs/cancel.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { failOverdue, failUnclaimed, requeueStale } from '@starling/server/jobs/requeue-stale.ts';
 import { eq, sql } from 'drizzle-orm';
@@ -131,6 +132,23 @@ describe('a job that goes wrong', () => {
     const other = await addJob(test.database, 'shop');
     await queue().fail((await queue().take('w1'))!, 'recipe exited with code 1', false);
     expect(await jobRow(other.id)).toMatchObject({ status: 'FAILED', failureReason: 'recipe exited with code 1' });
+  });
+});
+
+describe('cancelling', () => {
+  it('ends a job that waits or runs, once, and whoever runs it writes nothing more', async () => {
+    const waiting = await addJob(test.database, 'shop');
+    expect(await cancelJob(test.database, waiting.id, 'cancelled by ada')).toBe(true);
+    expect(await queue().take('w1')).toBeUndefined();
+    const running = await addJob(test.database, 'shop');
+    const attempt = (await queue().take('w1'))!;
+    expect(await cancelJob(test.database, running.id, 'cancelled by ada: wrong branch')).toBe(true);
+    expect(await queue().heartbeat(attempt)).toBe(false);
+    expect(await queue().complete(attempt, finishedBuild(await queue().reserveBuildId(attempt)))).toBe(false);
+    expect(await cancelJob(test.database, running.id, 'again')).toBe(false);
+    const row = await jobRow(running.id);
+    expect(row).toMatchObject({ status: 'CANCELLED', failureReason: 'cancelled by ada: wrong branch' });
+    expect(row.finishedAt).not.toBeNull();
   });
 });
 

@@ -130,6 +130,34 @@ describe('the sample service', () => {
   });
 });
 
+describe('a build that nobody wants any more', () => {
+  it('is cancelled: its recipe ends within seconds, whatever it started', async () => {
+    const repository = join(starling.data, 'slow');
+    const marker = join(starling.data, 'slow.pid');
+    const sha = await commit(repository, {
+      'starling.yml': `version: 1\nbuild:\n  command: sh -c 'sleep 300 & echo $! > ${marker}; wait'\n  artifact: out\n`,
+    });
+    await starling.api.projects.add.mutate({ name: 'slow', repositoryUrl: repository });
+    const { id } = await starling.api.jobs.create.mutate({ project: 'slow', ref: sha });
+    const pid = await vi.waitFor(
+      async () => {
+        const written = Number((await readFile(marker, 'utf8')).trim());
+        expect(written).toBeGreaterThan(0);
+        return written;
+      },
+      { timeout: 30_000, interval: 50 },
+    );
+    expect(await starling.cli('cancel', String(id), '--reason', 'wrong branch')).toMatchObject({ code: 0 });
+    expect(await starling.api.jobs.get.query({ id })).toMatchObject({
+      status: 'CANCELLED',
+      failureReason: 'cancelled by admin: wrong branch',
+    });
+    // Well before the heartbeat, which is every 15 s.
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), { timeout: 10_000, interval: 50 });
+    expect(await starling.cli('cancel', String(id))).toMatchObject({ code: 0 });
+  });
+});
+
 describe('other repositories', () => {
   it('a C program with make is built and run without a change to Starling', async () => {
     const repository = join(starling.data, 'c-service');

@@ -5,7 +5,7 @@ import type { Api } from './client.ts';
 // proxy may hold it back, so state is also read again after a while. What the stream says is never taken as state:
 // a lost message costs a moment, not the truth.
 
-export type Topic = 'jobs' | 'replicas' | 'deployments' | 'machines' | 'version-keys' | 'projects';
+export type Topic = 'jobs' | 'cancellations' | 'replicas' | 'deployments' | 'machines' | 'version-keys' | 'projects';
 
 export interface LiveChanges {
   /** Resolves when one of the topics changed since the last call, when it is time to read anyway, or on abort. */

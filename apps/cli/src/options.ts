@@ -52,8 +52,12 @@ export function parseProject(text: string): string {
 }
 
 /** `#3` and `3` both name deployment 3. */
-export function deploymentArgument(): Argument {
-  return new Argument('<deployment>', 'its number').argParser((text: string) => parsePositive(text.replace(/^#/, '')));
+export const deploymentArgument = (): Argument => numberArgument('<deployment>');
+export const jobArgument = (): Argument => numberArgument('<job>');
+
+/** A number, as people write it: 3 or #3. */
+function numberArgument(form: string): Argument {
+  return new Argument(form, 'its number').argParser((text: string) => parsePositive(text.replace(/^#/, '')));
 }
 
 export function reasonOption(): Option {

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { abortCommand } from './commands/abort.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildsCommand } from './commands/builds.ts';
+import { cancelCommand } from './commands/cancel.ts';
 import { completionCommand } from './commands/completion.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { deploymentCommand } from './commands/deployment.ts';
@@ -42,6 +43,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(buildsCommand(open));
   program.addCommand(jobsCommand(open));
   program.addCommand(logsCommand(open));
+  program.addCommand(cancelCommand(open));
   program.addCommand(deployCommand(open));
   program.addCommand(rollbackCommand(open));
   program.addCommand(abortCommand(open));

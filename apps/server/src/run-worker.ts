@@ -27,6 +27,7 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
   });
   const subscription = await listen(database, (topic) => {
     if (topic === 'jobs') worker.wake();
+    if (topic === 'cancellations') worker.recheck();
   });
   sayReady({ name: config.STARLING_WORKER });
   untilStopped(log, async () => {

@@ -4,6 +4,7 @@ import { and, asc, desc, eq, gt, lt, or, type SQL } from 'drizzle-orm';
 import { z } from 'zod';
 import { jobLogPieces, jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
+import { cancelJob } from '../jobs/cancel.ts';
 import { createJob } from '../jobs/create.ts';
 import { findProject } from './projects.ts';
 import { adminProcedure, router, viewerProcedure } from './trpc.ts';
@@ -73,6 +74,19 @@ export const jobsRouter = router({
         input.force,
       );
       return { ...(await findJob(ctx.database, id)), created };
+    }),
+
+  /** Ends a job that has not ended yet; a running recipe is stopped. Doing it twice is harmless. */
+  cancel: adminProcedure
+    .input(z.object({ id: jobId, reason: z.string().trim().max(1_000).default('') }))
+    .mutation(async ({ ctx, input }) => {
+      await findJob(ctx.database, input.id);
+      await cancelJob(
+        ctx.database,
+        input.id,
+        `cancelled by ${ctx.caller.name}${input.reason ? `: ${input.reason}` : ''}`,
+      );
+      return findJob(ctx.database, input.id);
     }),
 
   /** Newest first; `before` is the id of the last one of the page before. */

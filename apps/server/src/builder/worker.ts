@@ -49,6 +49,8 @@ export interface WorkerOptions {
 export interface Worker {
   /** Looks into the queue now. */
   wake(): void;
+  /** Asks now whether the current attempt is still ours, rather than at the next heartbeat. */
+  recheck(): void;
   /** Takes no more jobs, puts the current one back into the queue, and resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
@@ -66,6 +68,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   loop.start();
   return {
     wake: () => loop.nudge(),
+    recheck: () => bench.recheck(),
     async stop() {
       await loop.stop();
       await home.close();
@@ -92,6 +95,7 @@ class Bench {
   readonly #options: WorkerOptions;
   readonly #home: WorkHome;
   readonly #mirrors: Mirrors;
+  #rest = new AbortController();
 
   constructor(options: WorkerOptions, home: WorkHome) {
     this.#options = options;
@@ -100,6 +104,10 @@ class Bench {
     this.freeBytesOf = options.freeBytesOf ?? systemFreeBytes;
     const { clock, log } = options;
     this.#mirrors = new Mirrors({ folder: home.mirrors, clock, log, processes: home.processes });
+  }
+
+  recheck(): void {
+    this.#rest.abort();
   }
 
   /** Sees one attempt to its end. Returns whether it met trouble that is likely to meet the next one as well. */
@@ -210,7 +218,8 @@ class Bench {
   async #heartbeat(attempt: Attempt, over: AbortSignal, onLost: () => void): Promise<void> {
     const { clock, queue, log, heartbeatMs = 15_000 } = this.#options;
     for (;;) {
-      await clock.sleep(heartbeatMs, over);
+      this.#rest = new AbortController();
+      await clock.sleep(heartbeatMs, AbortSignal.any([over, this.#rest.signal]));
       if (over.aborted) return;
       try {
         if (await within(clock, 2 * heartbeatMs, 'the heartbeat', queue.heartbeat(attempt))) continue;

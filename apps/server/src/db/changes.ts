@@ -4,7 +4,15 @@ import type { Database, Queryable } from './connect.ts';
 // Whoever changes something others wait for says so within the same transaction; PostgreSQL tells every listener
 // after the commit. A notice carries only its topic: listeners read the new state, so a lost one costs a delay.
 
-export const topics = ['jobs', 'replicas', 'deployments', 'machines', 'version-keys', 'projects'] as const;
+export const topics = [
+  'jobs',
+  'cancellations',
+  'replicas',
+  'deployments',
+  'machines',
+  'version-keys',
+  'projects',
+] as const;
 export type Topic = (typeof topics)[number];
 const channel = 'starling_changes';
 
