@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The rooms of the server, each with the rooms it may import; only the files beside them import freely. */
 const serverRooms: Record<string, string[]> = {
   api: ['db', 'fleet', 'jobs', 'lib'],
-  artifacts: ['blobs', 'lib'],
+  artifacts: ['lib'],
   blobs: ['lib'],
   builder: ['artifacts', 'blobs', 'lib'],
   db: ['lib'],
@@ -28,12 +28,13 @@ const serverRooms: Record<string, string[]> = {
 /** The workspaces, each with those it may import; `type:` ones only as types. */
 const workspaces: Record<string, string[]> = {
   'packages/shared': [],
-  'packages/swarm': ['shared'],
-  'apps/agent': ['shared', 'swarm'],
-  'apps/server': ['shared', 'swarm'],
+  'packages/host': ['shared'],
+  'packages/swarm': ['host', 'shared'],
+  'apps/agent': ['host', 'shared', 'swarm'],
+  'apps/server': ['host', 'shared', 'swarm'],
   'apps/cli': ['shared', 'type:server'],
   'apps/desktop': ['shared', 'type:server'],
-  'apps/local': ['shared', 'server'],
+  'apps/local': ['host', 'shared', 'type:server'],
 };
 
 interface Import {

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startOf } from '@starling/host/process-mark.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identityOf } from './supervise/process-identity.ts';
 import { forAll, sampleKey } from './testing/sample-build.ts';
 import { eventually, Scene } from './testing/scene.ts';
 
@@ -36,7 +36,7 @@ describe('an agent', () => {
     scene.hub.publishKey(sampleKey(2, one.target, { candidate: forAll(two.target) }));
     await scene.hub.untilStep('COMMITTED', 2);
     expect(await scene.currentVersion()).toBe('b2');
-    expect(identityOf(oldPid)).toBeUndefined();
+    expect(startOf(oldPid)).toBeUndefined();
     expect(scene.agent?.situationOf('hello')?.earlier).toEqual([one.target]);
     await eventually(
       'serving only the new pack',
@@ -110,7 +110,7 @@ describe('an agent', () => {
     const pid = await scene.programPid();
     scene.hub.publishKey(sampleKey(3, null));
     await scene.hub.until('IDLE', ({ reports }) => reports.at(-1)?.step === 'IDLE');
-    expect(identityOf(pid)).toBeUndefined();
+    expect(startOf(pid)).toBeUndefined();
     expect(await scene.currentVersion()).toBeUndefined();
   });
 
@@ -225,7 +225,7 @@ describe('an agent', () => {
     const pid = await scene.programPid();
     await scene.stopAgent();
     expect(scene.swarm.closed).toBe(true);
-    expect(identityOf(pid)).toBeDefined();
+    expect(startOf(pid)).toBeDefined();
     const said = scene.hub.reports.length;
     await scene.start();
     await scene.hub.untilStep('COMMITTED', 1, said);

@@ -1,3 +1,4 @@
+import { makeFolder } from '@starling/host/durable-file.ts';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { messageOf } from '@starling/shared/errors.ts';
@@ -12,7 +13,6 @@ import { KeyGate } from './control/key-gate.ts';
 import { KeyStore } from './control/key-store.ts';
 import { type FreeBytes, freeBytes } from './fetch/disk-space.ts';
 import { PackSwarms } from './fetch/pack-swarms.ts';
-import { makeFolder } from './lib/durable-file.ts';
 import { namesIn } from './lib/folders.ts';
 import type { JournalWatch } from './machine/journal.ts';
 import { desiredBy, reportOf, type Situation } from './machine/situation.ts';

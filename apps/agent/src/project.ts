@@ -1,3 +1,4 @@
+import { makeFolder } from '@starling/host/durable-file.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import type { AgentFrame } from '@starling/shared/hub-protocol.ts';
 import type { Logger } from 'pino';
@@ -5,7 +6,6 @@ import type { AgentConfig } from './config.ts';
 import type { FreeBytes } from './fetch/disk-space.ts';
 import { downloadManifest } from './fetch/manifest-download.ts';
 import type { PackSwarms } from './fetch/pack-swarms.ts';
-import { makeFolder } from './lib/durable-file.ts';
 import { Journal, type JournalWatch } from './machine/journal.ts';
 import { ProjectMachine } from './machine/project-machine.ts';
 import type { ReportContent } from './report/outbox.ts';

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startOf } from '@starling/host/process-mark.ts';
 import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identityOf } from './supervise/process-identity.ts';
 import { FakeHub } from './testing/fake-hub.ts';
 import { manifestKey, publish, sampleBuild, sampleKey, versionKeyPair } from './testing/sample-build.ts';
 import { eventually, Scene } from './testing/scene.ts';
@@ -75,7 +75,7 @@ describe('the agent process', () => {
     const pid = await scene.programPid();
     child.kill('SIGTERM');
     expect(await ended()).toBe(0);
-    expect(identityOf(pid)).toBeDefined();
+    expect(startOf(pid)).toBeDefined();
     const lines = output.trim().split('\n');
     expect(lines.map((line) => JSON.parse(line).msg)).toContain('stopped');
   });
@@ -86,7 +86,7 @@ describe('the agent process', () => {
     const pid = await scene.programPid();
     child.disconnect();
     expect(await ended()).toBe(0);
-    expect(identityOf(pid)).toBeUndefined();
+    expect(startOf(pid)).toBeUndefined();
   });
 
   it('ends with 78 and the name of the variable when its configuration is wrong', async () => {

@@ -6,7 +6,7 @@ import { type ApiClient, connectApi } from './api-client.ts';
 import { Child } from './child.ts';
 import { inheritedEnvironment } from './config.ts';
 import { createDatabase, type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
-import { type FolderLock, lockFolder } from './folder-lock.ts';
+import { lockFolder } from './folder-lock.ts';
 import { choosePorts, type PortChoice } from './ports.ts';
 import { prepareSecrets, type Secrets } from './secrets.ts';
 
@@ -61,8 +61,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     undo.length = 0;
   };
   try {
-    const lock: FolderLock = await lockFolder(data);
-    undo.push(() => lock.release());
+    undo.push(await lockFolder(data));
     const folder = async (...parts: string[]) => {
       const path = join(data, ...parts);
       await mkdir(path, { recursive: true, mode: 0o700 });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { readIfThere, writeDurably } from '@starling/host/durable-file.ts';
 import { type VersionKey, versionKey } from '@starling/shared/version-key.ts';
-import { readIfThere, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/folders.ts';
 
 /** The last key that was followed, of each project: what a machine runs without its hub, and never goes behind. */

@@ -1,8 +1,8 @@
 import { stat, statfs } from 'node:fs/promises';
+import { isMissing } from '@starling/host/disk-error.ts';
 import { formatBytes } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Manifest } from '@starling/shared/manifest.ts';
-import { isMissing } from '../lib/durable-file.ts';
 
 /** Bytes that an unprivileged process may still write at a path. */
 export type FreeBytes = (path: string) => Promise<number>;

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { signalGroup } from '@starling/host/process-group.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import type { HealthCheck } from '@starling/shared/manifest.ts';
 
@@ -89,13 +90,7 @@ function probeCommand(
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    const killGroup = () => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        // The group is gone already.
-      }
-    };
+    const killGroup = () => child.pid !== undefined && signalGroup(child.pid, 'SIGKILL');
     const said = () => (output.trim() === '' ? '' : `: ${output.trim()}`);
     signal.addEventListener('abort', killGroup, { once: true });
     if (signal.aborted) killGroup();

@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { isMissing } from './durable-file.ts';
+import { isMissing } from '@starling/host/disk-error.ts';
 
 export async function isFolder(path: string): Promise<boolean> {
   try {

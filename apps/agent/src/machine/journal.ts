@@ -1,6 +1,6 @@
 import { rename } from 'node:fs/promises';
+import { readIfThere, writeDurably } from '@starling/host/durable-file.ts';
 import type { MachineStep } from '@starling/shared/words.ts';
-import { readIfThere, writeDurably } from '../lib/durable-file.ts';
 import { initialSituation, type Situation, situation } from './situation.ts';
 
 /** Told of each write, before and after it: tests kill the agent there. */

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { readIfThere, writeDurably } from '@starling/host/durable-file.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { type MachineReport, machineReport } from '@starling/shared/hub-protocol.ts';
-import { readIfThere, writeDurably } from '../lib/durable-file.ts';
 
 export type ReportContent = Omit<MachineReport, 'sequence' | 'at'>;
 

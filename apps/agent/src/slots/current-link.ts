@@ -1,6 +1,7 @@
 import { readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isMissing, syncFolder } from '../lib/durable-file.ts';
+import { isMissing } from '@starling/host/disk-error.ts';
+import { syncFolder } from '@starling/host/durable-file.ts';
 
 /**
  * Points `link` to the slot at `slotFolder` (in `slots/` beside it) in one step: whoever follows it sees the old

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { makeFolder, readIfThere, writeDurably } from '@starling/host/durable-file.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Manifest } from '@starling/shared/manifest.ts';
 import { verifyManifest } from '@starling/shared/manifest-verify.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import type { Target } from '@starling/shared/version-key.ts';
-import { makeFolder, readIfThere, writeDurably } from '../lib/durable-file.ts';
 import { isFolder, namesIn } from '../lib/folders.ts';
 import { pointCurrentTo } from './current-link.ts';
 import { type ProjectLayout, slotName } from './layout.ts';

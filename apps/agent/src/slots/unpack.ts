@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFolder } from '@starling/host/durable-file.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { ArtifactEntry, Manifest } from '@starling/shared/manifest.ts';
 import { throwIfAborted } from '../lib/abort.ts';
-import { syncFolder } from '../lib/durable-file.ts';
 
 const bufferBytes = 1024 * 1024;
 

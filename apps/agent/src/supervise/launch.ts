@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing, makeFolder, readIfThere } from '../lib/durable-file.ts';
-import { identityOf, startedWith } from './process-identity.ts';
+import { isMissing } from '@starling/host/disk-error.ts';
+import { makeFolder, readIfThere, syncFolder } from '@starling/host/durable-file.ts';
+import { startedWith, startOf } from '@starling/host/process-mark.ts';
 
 // Between starting a process and writing down its pid an agent can be killed, and the process would run on unknown.
 // So the process writes its own pid first and then looks whether it may still go: a restarted agent takes the
@@ -56,20 +57,12 @@ export class Launches {
    */
   async recover(name: string): Promise<{ pid: number; identity: string } | undefined> {
     await rm(join(this.#folder, `${name}.go`), { force: true });
-    await syncIfThere(this.#folder);
+    await syncFolder(this.#folder).catch((thrown) => {
+      if (!isMissing(thrown)) throw thrown;
+    });
     const pid = Number(await readIfThere(join(this.#folder, `${name}.pid`)));
     if (!Number.isInteger(pid) || pid <= 1) return undefined;
-    const identity = identityOf(pid);
+    const identity = startOf(pid);
     return identity !== undefined && startedWith(pid, launchVariable, name) !== false ? { pid, identity } : undefined;
-  }
-}
-
-async function syncIfThere(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, 'r');
-    await handle.sync();
-    await handle.close();
-  } catch (thrown) {
-    if (!isMissing(thrown)) throw thrown;
   }
 }

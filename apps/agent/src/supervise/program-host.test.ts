@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { groupIsAlive } from '@starling/host/process-group.ts';
+import { startOf } from '@starling/host/process-mark.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { plainRun } from '../testing/sample-build.ts';
 import { eventually } from '../testing/scene.ts';
 import { Launches } from './launch.ts';
-import { groupIsAlive, identityOf } from './process-identity.ts';
 import { ProgramHost } from './program-host.ts';
 
 const target = { build: 'hello@0123456789ab', manifestDigest: 'a'.repeat(64), deployment: 4 };
@@ -95,7 +96,7 @@ describe('a program', () => {
     const program = await programs.launch(target, run(script), slot, 'update');
     await outcome('child');
     await programs.stop(100, never);
-    expect(identityOf(program.record.process.pid)).toBeUndefined();
+    expect(startOf(program.record.process.pid)).toBeUndefined();
     expect(groupIsAlive(program.record.process.pid)).toBe(false);
   });
 

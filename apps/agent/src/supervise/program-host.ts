@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder, readIfThere, syncFolder, writeDurably } from '@starling/host/durable-file.ts';
+import { startOf } from '@starling/host/process-mark.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { RunSpec } from '@starling/shared/manifest.ts';
 import type { Target } from '@starling/shared/version-key.ts';
-import { makeFolder, readIfThere, syncFolder, writeDurably } from '../lib/durable-file.ts';
 import { chooseFreePort } from './free-port.ts';
 import { Launches } from './launch.ts';
-import { identityOf } from './process-identity.ts';
 import { Program, type ProgramRecord, type StartReason } from './program.ts';
 import { ProgramLog } from './program-log.ts';
 
@@ -84,7 +84,7 @@ export class ProgramHost {
           throw new StarlingError('UNAVAILABLE', `the program could not be started: ${cause.message}`, { cause });
         });
       const pid = child.pid as number;
-      const process = { pid, identity: identityOf(pid) ?? 'gone' };
+      const process = { pid, identity: startOf(pid) ?? 'gone' };
       await this.#write({ ...record, process });
       this.#program = new Program({ ...record, process }, child, this.#options.clock);
       this.#looked = true;

@@ -1,6 +1,7 @@
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing, makeFolder } from '../lib/durable-file.ts';
+import { isMissing } from '@starling/host/disk-error.ts';
+import { makeFolder } from '@starling/host/durable-file.ts';
 
 const rotateAtBytes = 10 * 1024 * 1024;
 const tailBytes = 16 * 1024;

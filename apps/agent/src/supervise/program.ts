@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
+import { isGroupOf, signalGroup } from '@starling/host/process-group.ts';
+import { startOf } from '@starling/host/process-mark.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { throwIfAborted, untilAborted } from '../lib/abort.ts';
-import { groupIsAlive, identityOf, isOfThisBoot } from './process-identity.ts';
 
 /** Why a program was started: for an update, to go back to the earlier build, or because it had exited. */
 export type StartReason = 'update' | 'revert' | 'restart';
@@ -41,7 +42,7 @@ export class Program {
   }
 
   isAlive(): boolean {
-    return identityOf(this.record.process.pid) === this.record.process.identity;
+    return startOf(this.record.process.pid) === this.record.process.identity;
   }
 
   /** Waits until the program's first process has ended. Rejects with Aborted. */
@@ -62,26 +63,15 @@ export class Program {
    */
   async stop(graceMs: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#groupIsOurs()) return true;
-    this.#signal('SIGTERM');
+    signalGroup(this.record.process.pid, 'SIGTERM');
     if (await this.#gone(graceMs, signal)) return true;
-    this.#signal('SIGKILL');
+    signalGroup(this.record.process.pid, 'SIGKILL');
     return this.#gone(afterKillMs, signal);
   }
 
-  /** A group number is not given away while the group has members; before this boot it was someone else's. */
   #groupIsOurs(): boolean {
     const { pid, identity } = this.record.process;
-    if (!isOfThisBoot(identity)) return false;
-    const now = identityOf(pid);
-    return now === undefined ? groupIsAlive(pid) : now === identity;
-  }
-
-  #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
-    try {
-      process.kill(-this.record.process.pid, signal);
-    } catch (thrown) {
-      if ((thrown as { code?: string }).code !== 'ESRCH') throw thrown;
-    }
+    return isGroupOf({ pid, started: identity });
   }
 
   async #gone(withinMs: number, signal: AbortSignal): Promise<boolean> {

@@ -2,10 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { diskError } from '@starling/host/disk-error.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { ArtifactEntry, ArtifactFile, Pack } from '@starling/shared/manifest.ts';
 import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
-import { diskError } from '../blobs/disk-error.ts';
 import { type ScannedEntry, type ScanRequest, scanArtifact } from './scan.ts';
 
 // An artifact becomes one file, its pack: the contents of its files, one after another in the order of their paths.

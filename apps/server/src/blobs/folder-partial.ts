@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { isMissing } from '@starling/host/disk-error.ts';
+import { markOf, type ProcessMark } from '@starling/host/process-mark.ts';
 import { partialSuffix } from './blob-key.ts';
-import { isMissingFile } from './disk-error.ts';
-import { isRunning, markOf, type ProcessMark } from './process-mark.ts';
 
 // A blob that is being written has a file of its own beside the place where it will be:
 //   <name>.<host>~<pid>~<start>~<random>.partial   while a writer is at it
@@ -13,22 +13,20 @@ import { isRunning, markOf, type ProcessMark } from './process-mark.ts';
 // which only one of several can do, and only when the other gave up, or died, or is on another host and has been silent for an hour.
 
 const silentForMs = 60 * 60_000;
-const ownerShape = /^[A-Za-z0-9-]*~\d+~[0-9a-f.]*~[0-9a-f]+$/;
+const ownerShape = /^[A-Za-z0-9-]*~\d+~[A-Za-z0-9.-]*~[0-9a-f]+$/;
 
-let ownMark: Promise<ProcessMark | undefined> | undefined;
+let ownName: string | undefined;
 
 /** The path of a partial file of this process's own: one that was left behind, if any, else a new name. */
 export async function claimPartial(finalPath: string): Promise<string> {
-  ownMark ??= markOf(process.pid);
-  const started = (await ownMark)?.started ?? '';
-  const owner = [nameSafe(hostname()), process.pid, started, randomBytes(6).toString('hex')].join('~');
-  const own = `${finalPath}.${owner}${partialSuffix}`;
+  ownName ??= inName(markOf(process.pid) as ProcessMark);
+  const own = `${finalPath}.${ownName}~${randomBytes(6).toString('hex')}${partialSuffix}`;
   for (const left of await abandonedPartials(finalPath)) {
     try {
       await rename(left, own);
       return own;
     } catch (thrown) {
-      if (!isMissingFile(thrown)) throw thrown;
+      if (!isMissing(thrown)) throw thrown;
     }
   }
   return own;
@@ -56,25 +54,17 @@ async function abandonedPartials(finalPath: string): Promise<string[]> {
     const owner = name.slice(start.length, -partialSuffix.length); // Empty for `<name>.partial`.
     // A blob whose name only begins like this one's has partial files of its own.
     if (owner !== '' && !ownerShape.test(owner)) continue;
-    if (owner === '' || !(await isOwned(owner, Date.now() - file.mtimeMs))) found.push({ path, sizeBytes: file.size });
+    if (owner === '' || !isOwned(owner, Date.now() - file.mtimeMs)) found.push({ path, sizeBytes: file.size });
   }
   return found.sort((a, b) => b.sizeBytes - a.sizeBytes).map(({ path }) => path);
 }
 
-async function isOwned(owner: string, silentMs: number): Promise<boolean> {
-  const [host, pid, started] = owner.split('~');
+function isOwned(owner: string, silentMs: number): boolean {
+  const [host, pid] = owner.split('~');
   if (host !== nameSafe(hostname())) return silentMs < silentForMs;
-  return (await isRunning({ host: hostname(), pid: Number(pid), started: started ?? '' })) === true;
+  const now = markOf(Number(pid));
+  return now !== undefined && owner.startsWith(`${inName(now)}~`);
 }
 
-const nameSafe = (host: string): string => host.replaceAll(/[^A-Za-z0-9-]/g, '-');
-
-/** Makes what was renamed or created in a folder last through a power failure. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+const inName = ({ host, pid, started }: ProcessMark) => [nameSafe(host), pid, nameSafe(started)].join('~');
+const nameSafe = (text: string): string => text.replaceAll(/[^A-Za-z0-9-]/g, '-');

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeBlobStore } from './blob-store-contract.ts';
-import { diskError } from './disk-error.ts';
 import { bytesSource } from './file-source.ts';
 import { openFolderStore } from './folder-store.ts';
 
@@ -86,21 +85,5 @@ describe('a folder store', () => {
     const store = openFolderStore(folder);
     expect(await store.sizeOf('packs')).toBeUndefined();
     await expect(store.read('packs')).rejects.toMatchObject({ code: 'NOT_FOUND' });
-  });
-});
-
-describe('diskError', () => {
-  it('names the folder and what to do when a disk is full', () => {
-    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-    expect(diskError(full, '/data/eu')).toMatchObject({
-      code: 'UNAVAILABLE',
-      message: expect.stringMatching(/\/data\/eu: no space is left/),
-      fix: expect.stringMatching(/Free space/),
-    });
-  });
-
-  it('leaves other errors alone', () => {
-    const other = new Error('else');
-    expect(diskError(other, '/data')).toBe(other);
   });
 });

@@ -2,11 +2,12 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
+import { diskError, isDiskFull, isMissing } from '@starling/host/disk-error.ts';
+import { syncFolder } from '@starling/host/durable-file.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { blobNotFound, checkKey, checkPrefix, checkRange, partialSuffix } from './blob-key.ts';
 import type { BlobSource, BlobStore, UploadOptions } from './blob-store.ts';
-import { diskError, isMissingFile } from './disk-error.ts';
-import { claimPartial, releasePartial, removeAbandonedPartials, syncFolder } from './folder-partial.ts';
+import { claimPartial, releasePartial, removeAbandonedPartials } from './folder-partial.ts';
 
 const MiB = 1024 * 1024;
 
@@ -36,7 +37,7 @@ class FolderStore implements BlobStore {
 
   async sizeOf(key: string): Promise<number | undefined> {
     const file = await stat(this.#pathOf(key)).catch((thrown) => {
-      if (isMissingFile(thrown)) return undefined;
+      if (isMissing(thrown)) return undefined;
       throw diskError(thrown, this.#folder);
     });
     return file?.isFile() ? file.size : undefined;
@@ -45,7 +46,7 @@ class FolderStore implements BlobStore {
   async read(key: string, range?: { start: number; end: number }): Promise<Readable> {
     const path = this.#pathOf(key);
     const handle = await open(path, 'r').catch((thrown) => {
-      throw isMissingFile(thrown) ? blobNotFound(key, this.description, thrown) : diskError(thrown, this.#folder);
+      throw isMissing(thrown) ? blobNotFound(key, this.description, thrown) : diskError(thrown, this.#folder);
     });
     try {
       const file = await handle.stat();
@@ -78,8 +79,7 @@ class FolderStore implements BlobStore {
         await this.#reveal(partial, path, key, source.sizeBytes);
       } catch (thrown) {
         // On a full disk the space is worth more to others than the bytes to the next attempt.
-        const code = (thrown as NodeJS.ErrnoException).code;
-        if (code === 'ENOSPC' || code === 'EDQUOT') await rm(partial, { force: true });
+        if (isDiskFull(thrown)) await rm(partial, { force: true });
         else await releasePartial(path, partial);
         throw thrown;
       }
@@ -107,7 +107,7 @@ class FolderStore implements BlobStore {
 
   async *#walk(below: string, prefix: string): AsyncIterable<{ key: string; sizeBytes: number }> {
     const entries = await readdir(join(this.#folder, below), { withFileTypes: true }).catch((thrown) => {
-      if (isMissingFile(thrown)) return [];
+      if (isMissing(thrown)) return [];
       throw diskError(thrown, this.#folder);
     });
     // With its slash, a folder sorts where its first key belongs.
@@ -149,7 +149,7 @@ class FolderStore implements BlobStore {
       await rename(partial, path);
     } catch (thrown) {
       // A writer on another host took this one for dead, took its file over and was first.
-      if (!isMissingFile(thrown) || (await this.sizeOf(key)) !== sizeBytes) throw thrown;
+      if (!isMissing(thrown) || (await this.sizeOf(key)) !== sizeBytes) throw thrown;
     }
   }
 

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lock } from '@starling/host/lock-file.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { checkRepositoryUrl, GitError, remoteOptions, runGit, withoutCredentials } from './git.ts';
-import { lock } from './lock-file.ts';
 import type { ProcessBook } from './process-book.ts';
 
 // A worker keeps a bare copy of each repository, so that of the next commit only what is new is fetched. A commit is
@@ -70,7 +70,12 @@ export class Mirrors {
     const gitDir = join(folder, mirrorName(url, sha));
     // As long as the one before may take to fetch, and then some.
     const timeoutMs = 2 * this.#fetchTimeoutMs;
-    const unlock = await lock(`${gitDir}.lock`, { clock, timeoutMs, ...(signal ? { signal } : {}) });
+    const unlock = await lock(`${gitDir}.lock`, {
+      clock,
+      timeoutMs,
+      holder: 'another build',
+      ...(signal ? { signal } : {}),
+    });
     try {
       return await work(gitDir);
     } finally {

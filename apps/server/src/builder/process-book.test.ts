@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { signalGroup } from '@starling/host/process-group.ts';
+import { markOf } from '@starling/host/process-mark.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markOf } from '../blobs/process-mark.ts';
-import { endNotedGroups, openProcessBook, signalGroup } from './process-book.ts';
+import { endNotedGroups, openProcessBook } from './process-book.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -30,7 +31,7 @@ describe('endNotedGroups', () => {
     await openProcessBook(folder).enter(pid);
     expect(await endNotedGroups(folder)).toBe(1);
     await exited;
-    while (await markOf(child)) await systemClock.sleep(10);
+    while (markOf(child)) await systemClock.sleep(10);
     expect(await readdir(folder)).toEqual([]);
   });
 
@@ -39,9 +40,9 @@ describe('endNotedGroups', () => {
     await openProcessBook(folder).enter(pid);
     leader.kill('SIGKILL');
     await exited;
-    expect(await markOf(child)).toBeDefined();
+    expect(markOf(child)).toBeDefined();
     expect(await endNotedGroups(folder)).toBe(1);
-    while (await markOf(child)) await systemClock.sleep(10);
+    while (markOf(child)) await systemClock.sleep(10);
   });
 
   it('leaves a group alone that was struck out, or whose id now belongs to another', async () => {
@@ -52,7 +53,7 @@ describe('endNotedGroups', () => {
     await writeFile(join(folder, String(pid)), JSON.stringify({ ...noted, started: `${noted.started}0` }));
     await writeFile(join(folder, '1'), '{"half');
     expect(await endNotedGroups(folder)).toBe(0);
-    expect(await markOf(child)).toBeDefined();
+    expect(markOf(child)).toBeDefined();
     expect(signalGroup(pid, 'SIGKILL')).toBe(true);
   });
 });

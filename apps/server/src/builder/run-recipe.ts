@@ -6,8 +6,9 @@ import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { promisify } from 'node:util';
+import { signalGroup } from '@starling/host/process-group.ts';
 import type { Clock } from '@starling/shared/clock.ts';
-import { type ProcessBook, signalGroup } from './process-book.ts';
+import type { ProcessBook } from './process-book.ts';
 
 export interface RecipeRun {
   /** Run with `sh -c`. */

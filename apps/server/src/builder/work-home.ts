@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { diskError } from '@starling/host/disk-error.ts';
+import { tryLock } from '@starling/host/lock-file.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
-import { diskError } from '../blobs/disk-error.ts';
 import type { Logger } from '../lib/log.ts';
-import { tryLock } from './lock-file.ts';
 import { endNotedGroups, openProcessBook, type ProcessBook } from './process-book.ts';
 
 // A worker's folder: `mirrors`, which workers of the same data directory share, and for each worker by name `work`,

@@ -4,12 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { markOf } from '@starling/host/process-mark.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { openFolderStore } from '../blobs/folder-store.ts';
-import { markOf } from '../blobs/process-mark.ts';
 import { TestQueue } from './test-queue.ts';
 import { recipeYaml, TestRepository } from './test-repository.ts';
 import { startWorker } from './worker.ts';
@@ -42,7 +42,7 @@ it('clears away what a killed worker left: its recipe, its work folder, its lock
   const grandchild = Number(readFileSync(pidFile, 'utf8'));
   killed.kill('SIGKILL');
   await once(killed, 'exit');
-  expect(await markOf(grandchild)).toBeDefined();
+  expect(markOf(grandchild)).toBeDefined();
   expect(await readdir(join(folder, 'data/workers/worker-1/work'))).toEqual(['1-1']);
 
   const queue = new TestQueue();
@@ -55,7 +55,7 @@ it('clears away what a killed worker left: its recipe, its work folder, its lock
     log: pino({ level: 'silent' }),
     environment: { PATH: '/usr/bin:/bin' },
   });
-  while (await markOf(grandchild)) await systemClock.sleep(20);
+  while (markOf(grandchild)) await systemClock.sleep(20);
   expect(await readdir(join(folder, 'data/workers/worker-1/work'))).toEqual([]);
   expect(await readdir(join(folder, 'data/workers/worker-1/processes'))).toEqual([]);
   await worker.stop();

@@ -1,10 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { readIfThere, writeDurably } from '@starling/host/durable-file.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import { type VersionKey, versionKey } from '@starling/shared/version-key.ts';
 import type { Logger } from '../lib/log.ts';
-import { writeWhole } from './whole-file.ts';
 
 /**
  * The newest key of each project that this hub may hand out. They are kept on disk as well, so that a hub that
@@ -34,11 +34,10 @@ export class KnownKeys {
   /** Reads what an earlier run kept; false when there is nothing of use. */
   async load(): Promise<boolean> {
     try {
-      const kept = JSON.parse(await readFile(this.#path, 'utf8')) as unknown;
+      const kept = JSON.parse((await readIfThere(this.#path)) ?? '[]') as unknown;
       for (const key of Array.isArray(kept) ? kept : []) this.#take(key);
     } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT')
-        this.#log.warn(`the keys kept in ${this.#path} cannot be read: ${messageOf(thrown)}`);
+      this.#log.warn(`the keys kept in ${this.#path} cannot be read: ${messageOf(thrown)}`);
     }
     return this.#keys.size > 0;
   }
@@ -85,7 +84,7 @@ export class KnownKeys {
       .then(async () => {
         this.#isSaveDue = false;
         await mkdir(dirname(this.#path), { recursive: true });
-        await writeWhole(this.#path, Buffer.from(JSON.stringify(this.all())));
+        await writeDurably(this.#path, JSON.stringify(this.all()));
       })
       .catch((thrown: unknown) => this.#log.warn(`the keys could not be kept in ${this.#path}: ${messageOf(thrown)}`));
   }

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { isMissing } from '@starling/host/disk-error.ts';
+import { writeDurably } from '@starling/host/durable-file.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { type Manifest, maxManifestBytes, type Pack } from '@starling/shared/manifest.ts';
 import { verifyManifest } from '@starling/shared/manifest-verify.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import { manifestKey, packKey } from '../blobs/blob-store.ts';
 import type { RegionBlobs } from './ports.ts';
-import { writeWhole } from './whole-file.ts';
 
 /** A store that sends nothing for so long has failed, whatever its connection says. */
 const stallTimeoutMs = 60_000;
@@ -35,7 +36,7 @@ export async function pullManifest(
   }
   const bytes = Buffer.concat(parts);
   const manifest = verifyManifest(bytes, { digest, build }, trusted);
-  await writeWhole(path, bytes);
+  await writeDurably(path, bytes);
   return manifest;
 }
 
@@ -127,8 +128,8 @@ async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Pr
 async function sizeOfFile(path: string): Promise<number> {
   return stat(path).then(
     (found) => found.size,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return 0;
+    (error: unknown) => {
+      if (isMissing(error)) return 0;
       throw error;
     },
   );

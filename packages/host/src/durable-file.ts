@@ -1,15 +1,16 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isMissing } from './disk-error.ts';
 
 /**
- * Writes a whole small file so that a kill or a power cut at any moment leaves the old text or the new one:
+ * Writes a whole small file so that a kill or a power cut at any moment leaves the old content or the new:
  * a temporary file beside it is written and synced, renamed over it, and the folder is synced.
  */
-export async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w', 0o600);
   try {
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
@@ -41,8 +42,4 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 /** Makes a folder and its parents; no error when it is there. */
 export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o755 });
-}
-
-export function isMissing(thrown: unknown): boolean {
-  return (thrown as { code?: string } | undefined)?.code === 'ENOENT';
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@starling/shared/clock.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markOf } from '../blobs/process-mark.ts';
-import { lock, tryLock } from './lock-file.ts';
+import { holderOf, lock, tryLock } from './lock-file.ts';
+import { markOf } from './process-mark.ts';
 
 let folder: string;
 let path: string;
@@ -42,10 +42,22 @@ describe('a lock file', () => {
 
   it('is taken over from a process that is gone', async () => {
     const gone = spawnSync('true').pid;
-    await writeFile(path, JSON.stringify({ ...(await markOf(process.pid)), pid: gone }));
+    await writeFile(path, JSON.stringify({ ...markOf(process.pid), pid: gone }));
     expect(await tryLock(path)).toBeDefined();
     await writeFile(path, '{"half of a');
     expect(await tryLock(path)).toBeDefined();
+  });
+
+  it('says who has it', async () => {
+    expect(await holderOf(path)).toBeUndefined();
+    await tryLock(path);
+    expect(await holderOf(path)).toEqual(markOf(process.pid));
+  });
+
+  it('of another host is left alone, or taken over by who knows that nobody else uses the folder', async () => {
+    await writeFile(path, JSON.stringify({ ...markOf(process.pid), host: 'elsewhere', started: 'there:1' }));
+    expect(await tryLock(path)).toBeUndefined();
+    expect(await tryLock(path, { onOtherHosts: 'gone' })).toBeDefined();
   });
 
   it('gives up waiting after its time', async () => {

@@ -7,21 +7,21 @@ describe('a process mark', () => {
   it('holds while its process runs, and not after', async () => {
     const child = spawn('sleep', ['60']);
     await once(child, 'spawn');
-    const mark = await markOf(child.pid as number);
+    const mark = markOf(child.pid as number);
     expect(mark).toBeDefined();
-    expect(await isRunning(mark!)).toBe(true);
+    expect(isRunning(mark!)).toBe(true);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    expect(await isRunning(mark!)).toBe(false);
+    expect(isRunning(mark!)).toBe(false);
   });
 
   it('is not that of another process with the same id', async () => {
-    const mine = await markOf(process.pid);
-    expect(await isRunning({ ...mine!, started: 'earlier' })).toBe(false);
+    const mine = markOf(process.pid);
+    expect(isRunning({ ...mine!, started: 'earlier' })).toBe(false);
   });
 
   it('says nothing of another host', async () => {
-    const mine = await markOf(process.pid);
-    expect(await isRunning({ ...mine!, host: 'elsewhere' })).toBeUndefined();
+    const mine = markOf(process.pid);
+    expect(isRunning({ ...mine!, host: 'elsewhere' })).toBeUndefined();
   });
 });

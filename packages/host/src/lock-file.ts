@@ -2,18 +2,34 @@ import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
-import { isMissingFile } from '../blobs/disk-error.ts';
-import { isRunning, markOf, type ProcessMark } from '../blobs/process-mark.ts';
+import { isMissing } from './disk-error.ts';
+import { readIfThere } from './durable-file.ts';
+import { isRunning, markOf, type ProcessMark, parseMark, startOf } from './process-mark.ts';
 
 // A lock between processes that a killed holder does not keep: the file says which process holds it, and whoever
 // finds that process gone takes the lock over.
 
 export type Unlock = () => Promise<void>;
 
+export interface TryLockOptions {
+  /** What a holder on another host, of which nothing is known, is taken for; `running` by default. */
+  onOtherHosts?: 'running' | 'gone';
+}
+
+export interface LockOptions {
+  clock: Clock;
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** What a holder is called in the message; `another process` by default. */
+  holder?: string;
+}
+
 /** Takes the lock, or returns undefined when a running process (this one included) holds it. */
-export async function tryLock(path: string): Promise<Unlock | undefined> {
-  const mark = await markOf(process.pid);
-  const mine = JSON.stringify({ ...mark, nonce: randomBytes(8).toString('hex') });
+export async function tryLock(
+  path: string,
+  { onOtherHosts = 'running' }: TryLockOptions = {},
+): Promise<Unlock | undefined> {
+  const mine = JSON.stringify({ ...markOf(process.pid), nonce: randomBytes(8).toString('hex') });
   // A link appears with its content or not at all, so nobody reads half a lock.
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, mine);
@@ -22,7 +38,8 @@ export async function tryLock(path: string): Promise<Unlock | undefined> {
       if (await linked(draft, path)) return () => unlock(path, mine);
       const theirs = await readFile(path, 'utf8').catch(() => undefined);
       if (theirs === undefined) continue;
-      if (await isHeld(theirs)) return undefined;
+      const mark = parseMark(theirs);
+      if (mark && isHeldBy(mark, onOtherHosts)) return undefined;
       await removeStale(path, theirs);
     }
     return undefined;
@@ -31,20 +48,29 @@ export async function tryLock(path: string): Promise<Unlock | undefined> {
   }
 }
 
-/** Waits for the lock. TIMEOUT after `timeoutMs`; rejects with the signal's reason when aborted. */
-export async function lock(
-  path: string,
-  { clock, timeoutMs, signal }: { clock: Clock; timeoutMs: number; signal?: AbortSignal },
-): Promise<Unlock> {
+/** Waits for the lock. UNAVAILABLE after `timeoutMs`; rejects with the signal's reason when aborted. */
+export async function lock(path: string, options: LockOptions): Promise<Unlock> {
+  const { clock, timeoutMs, signal, holder = 'another process' } = options;
   const giveUpAt = clock.now() + timeoutMs;
   for (;;) {
     signal?.throwIfAborted();
     const unlockIt = await tryLock(path);
     if (unlockIt) return unlockIt;
     if (clock.now() >= giveUpAt)
-      throw new StarlingError('UNAVAILABLE', `${path} was locked by another build for all of ${timeoutMs} ms`);
+      throw new StarlingError('UNAVAILABLE', `${path} was locked by ${holder} for all of ${timeoutMs} ms`);
     await clock.sleep(100, signal);
   }
+}
+
+/** Who has the lock; undefined when nobody does (any more). */
+export async function holderOf(path: string): Promise<ProcessMark | undefined> {
+  return parseMark((await readIfThere(path)) ?? '');
+}
+
+function isHeldBy(mark: ProcessMark, onOtherHosts: 'running' | 'gone'): boolean {
+  if (onOtherHosts === 'running') return isRunning(mark) !== false;
+  // A start names its boot: one of another host is not found here, and a host with a new name still finds its own.
+  return startOf(mark.pid) === mark.started;
 }
 
 async function linked(draft: string, path: string): Promise<boolean> {
@@ -57,21 +83,12 @@ async function linked(draft: string, path: string): Promise<boolean> {
   }
 }
 
-async function isHeld(content: string): Promise<boolean> {
-  try {
-    // Of another host's process nothing is known, so it counts as running.
-    return (await isRunning(JSON.parse(content) as ProcessMark)) !== false;
-  } catch {
-    return false;
-  }
-}
-
 async function removeStale(path: string, theirs: string): Promise<void> {
   const aside = `${path}.${randomBytes(6).toString('hex')}`;
   try {
     await rename(path, aside);
   } catch (thrown) {
-    if (isMissingFile(thrown)) return;
+    if (isMissing(thrown)) return;
     throw thrown;
   }
   // Another process may have been faster, so that what was moved aside is its new lock: that one goes back.

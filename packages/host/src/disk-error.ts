@@ -29,7 +29,12 @@ export function diskError(thrown: unknown, folder: string): unknown {
   });
 }
 
-export const isMissingFile = (thrown: unknown): boolean => {
-  const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ENOENT' || code === 'ENOTDIR';
-};
+export const isMissing = (thrown: unknown): boolean => hasCode(thrown, 'ENOENT', 'ENOTDIR');
+
+export const isDiskFull = (thrown: unknown): boolean => hasCode(thrown, 'ENOSPC', 'EDQUOT');
+
+export const isWriteRefused = (thrown: unknown): boolean => hasCode(thrown, 'EACCES', 'EPERM', 'EROFS');
+
+function hasCode(thrown: unknown, ...codes: string[]): boolean {
+  return codes.includes((thrown as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
