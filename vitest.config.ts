@@ -25,6 +25,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'system',
+          // After the quick ones, and alone: it starts two dozen processes.
+          sequence: { groupOrder: 1 },
           include: ['test/system/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 300_000,
@@ -35,6 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'console',
+          sequence: { groupOrder: 2 },
           include: ['test/console/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 180_000,

@@ -31,8 +31,8 @@ beforeAll(async () => {
   page.setDefaultTimeout(30_000);
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('console', (message) => {
-    // A refused sign-in is one of the things we try.
-    if (message.type() === 'error' && !message.text().includes('401')) problems.push(message.text());
+    // A refused sign-in and a repository that is not there are among the things we try.
+    if (message.type() === 'error' && !/status of (401|503)/.test(message.text())) problems.push(message.text());
   });
 });
 afterAll(async () => {
@@ -49,6 +49,7 @@ const open = (path: string) => page.goto(`${starling.url}${path}`);
 async function look(name: string): Promise<void> {
   for (const theme of ['dark', 'light'] as const) {
     await page.emulateMedia({ colorScheme: theme });
+    await page.evaluate('Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {})))');
     for (const [size, viewport] of Object.entries(sizes)) {
       await page.setViewportSize(viewport);
       await page.screenshot({ path: join(pictures, `${name}-${theme}-${size}.png`) });

@@ -41,11 +41,10 @@ await run(
   [fileURLToPath(new URL('../../../node_modules/electron-vite/bin/electron-vite.js', import.meta.url)), 'build'],
   { cwd: desktop, env: environment },
 );
-if (access)
-  process.stdout.write(
-    `The Starling on this machine is at ${access.server}; its token is in ${join(data, 'secrets/admin.token')}.\n`,
-  );
-const window_ = spawn(electron, [desktop], { stdio: 'inherit', env: environment });
+const signedIn = access
+  ? { STARLING_SERVER: access.server, STARLING_TOKEN_FILE: join(data, 'secrets/admin.token') }
+  : {};
+const window_ = spawn(electron, [desktop], { stdio: 'inherit', env: { ...environment, ...signedIn } });
 window_.on('exit', (code) => process.exit(code ?? 1));
 
 /** The path of Electron's program, downloaded on first use. Throws when it is not to be had. */

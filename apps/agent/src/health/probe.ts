@@ -34,15 +34,16 @@ export async function probe(target: ProbeTarget, signal: AbortSignal): Promise<s
     const found =
       check.type === 'http' ? await probeHttp(host, port, check.path, limit) : await probeTcp(host, port, limit);
     if (found === undefined) return undefined;
-    if (limit.aborted) return `${describe(check, port)}: ${late}`;
+    if (limit.aborted) return `${describe(check)}: ${late}`;
     refusal ||= found;
     if (!found.includes('ECONNREFUSED') && !found.includes('EADDRNOTAVAIL')) break;
   }
-  return `${describe(check, port)}: ${refusal}`;
+  return `${describe(check)}: ${refusal}`;
 }
 
-function describe(check: HealthCheck, port: number): string {
-  return check.type === 'http' ? `GET http://localhost:${port}${check.path}` : `connecting to port ${port}`;
+/** Without the port, which each machine may choose: the same failure reads the same on all of them. */
+function describe(check: HealthCheck): string {
+  return check.type === 'http' ? `GET ${check.path}` : 'connecting to its port';
 }
 
 function probeHttp(host: string, port: number, path: string, signal: AbortSignal): Promise<string | undefined> {
