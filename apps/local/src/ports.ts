@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { StarlingError } from '@starling/shared/errors.ts';
 
@@ -9,28 +10,28 @@ export interface PortChoice {
   movedFrom: number | undefined;
 }
 
-/** How far from the wanted port another is looked for before any will do. */
+/** How far from the wanted port others are looked for. */
 const nearby = 20;
+/**
+ * Where any port will do, one from here: below what systems hand out for outgoing connections and for port 0, so that
+ * nobody gets it between our look and the listening.
+ */
+const quietRange = { from: 10_000, to: 19_999 };
+const quietTries = 200;
 
-/** The wanted ports where they are free, else others near by, no two the same. */
+/** The wanted ports where they are free, else others near by (for 0: any), no two the same. */
 export async function choosePorts(
   wanted: readonly { name: string; port: number }[],
   host: string,
 ): Promise<PortChoice[]> {
   const choices: PortChoice[] = [];
+  const isTaken = (port: number) => choices.some((choice) => choice.port === port);
   for (const { name, port } of wanted) {
-    const chosen = new Set(choices.map((choice) => choice.port));
-    const others = wanted.map((other) => other.port).filter((other) => other !== port);
-    const candidates = [
-      port,
-      ...Array.from({ length: nearby }, (_, index) => port + 100 + index).filter((other) => !others.includes(other)),
-      0,
-    ];
     let found: number | undefined;
-    for (const candidate of candidates) {
-      if (candidate !== 0 && chosen.has(candidate)) continue;
-      found = await freePort(host, candidate);
-      if (found !== undefined) break;
+    for (const candidate of candidatesFor(port, wanted)) {
+      if (isTaken(candidate) || !(await isFree(host, candidate))) continue;
+      found = candidate;
+      break;
     }
     if (found === undefined) throw new StarlingError('UNAVAILABLE', `no free port on ${host} for ${name}`);
     choices.push({ name, port: found, movedFrom: port !== 0 && found !== port ? port : undefined });
@@ -38,14 +39,18 @@ export async function choosePorts(
   return choices;
 }
 
-/** The port if it is free (any free one for 0), else undefined. */
-function freePort(host: string, port: number): Promise<number | undefined> {
+function candidatesFor(port: number, wanted: readonly { port: number }[]): number[] {
+  const anywhere = Array.from({ length: quietTries }, () => randomInt(quietRange.from, quietRange.to + 1));
+  if (port === 0) return anywhere;
+  const others = new Set(wanted.map((other) => other.port));
+  const around = Array.from({ length: nearby }, (_, index) => port + 100 + index);
+  return [port, ...around.filter((other) => other <= 65_535 && !others.has(other)), ...anywhere];
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(address && typeof address === 'object' ? address.port : undefined));
-    });
+    server.once('error', () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
