@@ -3,19 +3,24 @@ import { openChangeFeed } from '@starling/server/api/change-feed.ts';
 import { startApiServer } from '@starling/server/api/server.ts';
 import { grantToken } from '@starling/server/api/tokens.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
+import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
+import type { VersionKey } from '@starling/shared/version-key.ts';
 import { TRPCClientError } from '@trpc/client';
 import { eq } from 'drizzle-orm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { sampleKey } from '../../apps/server/src/version-keys/version-key-store-contract.ts';
 import { deployments, replicas } from '../../drizzle/schema/index.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
-import { addBuild, addRegions, someSha } from '../postgres/sample-rows.ts';
+import { addBuild, addProject, addRegions, someSha } from '../postgres/sample-rows.ts';
 
 const test = useFreshDatabase();
 const log = createLogger('test', 'silent');
 const knownSha = someSha();
 let url: string;
+/** What stands in for the key store of a region, where something does. */
+const standIns = new Map<string, () => Promise<VersionKey[]>>();
 let stop: () => Promise<void>;
 const as = (token: string) => connectApi(url, token);
 const admin = () => as('admin-token');
@@ -26,6 +31,7 @@ beforeAll(async () => {
   await grantToken(test.database, 'vera', 'viewer', 'viewer-token');
   await grantToken(test.database, 'hubs', 'hub', 'hub-token');
   const changes = await openChangeFeed(test.database);
+  const versionKeys = postgresVersionKeys(test.database, systemClock, log);
   const server = await startApiServer({
     host: '127.0.0.1',
     port: 0,
@@ -33,6 +39,7 @@ beforeAll(async () => {
     isHealthy: async () => ({ healthy: true }),
     database: test.database,
     changes,
+    versionKeys: { list: (region) => standIns.get(region)?.() ?? versionKeys.list(region) },
     clock: systemClock,
     log,
     resolveRef: async (_, ref) => {
@@ -237,4 +244,42 @@ it('shows the first screen in one read', async () => {
   const overview = await admin().overview.get.query();
   expect(overview.regions.map(({ region }) => region)).toEqual(['eu', 'us']);
   expect(overview.projects.map(({ name }) => name)).toContain('trail');
+});
+
+describe('what the first screen says that each region must run', () => {
+  const written = () => postgresVersionKeys(test.database, systemClock, log);
+  const cellsOf = async (project: string) => {
+    const overview = await admin().overview.get.query();
+    const found = overview.projects.find(({ name }) => name === project);
+    return {
+      desired: Object.fromEntries(found!.regions.map(({ region, desiredBuild }) => [region, desiredBuild])),
+      errors: Object.fromEntries(overview.regions.map(({ region, keysError }) => [region, keysError])),
+    };
+  };
+  afterEach(() => standIns.clear());
+
+  it('comes from the key store of the region, not from a table beside it', async () => {
+    await addProject(test.database, 'signs');
+    for (const region of ['eu', 'us']) await written().put(sampleKey('signs', 1, { region }), 0);
+    const later = { build: 'signs@ffffffffffff', manifestDigest: 'b'.repeat(64), deployment: 2 };
+    standIns.set('us', async () => [sampleKey('signs', 2, { region: 'us', stable: later })]);
+    expect(await cellsOf('signs')).toEqual({
+      desired: { eu: 'signs@0123456789ab', us: 'signs@ffffffffffff' },
+      errors: { eu: null, us: null },
+    });
+  });
+
+  it.each([
+    ['refuses', () => Promise.reject(new StarlingError('UNAVAILABLE', 'the etcd of eu does not answer')), /etcd of eu/],
+    ['never answers', () => new Promise<VersionKey[]>(() => {}), /of eu did not come within/],
+  ])('is what was written last where a key store %s, and says so', async (how, standIn, reason) => {
+    const project = `signs-${how.length}`;
+    await addProject(test.database, project);
+    for (const region of ['eu', 'us']) await written().put(sampleKey(project, 1, { region }), 0);
+    standIns.set('eu', standIn);
+    expect(await cellsOf(project)).toEqual({
+      desired: { eu: `${project}@0123456789ab`, us: `${project}@0123456789ab` },
+      errors: { eu: expect.stringMatching(reason), us: null },
+    });
+  });
 });

@@ -4,6 +4,7 @@ import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { machineId, regionName } from '@starling/shared/words.ts';
 import { z } from 'zod';
+import { etcdUrlForm, parseEtcdUrl } from './version-keys/etcd-url.ts';
 
 // The only place of the server that reads the environment. Secrets come as files, so that they show in no process list.
 
@@ -44,28 +45,76 @@ const regionList = z.string().transform((text, context) => {
   return regions;
 });
 
+/** `etcd://host:2379,host2:2379`: the endpoints of one region's etcd. */
+const etcdUrl = z.string().transform((text, context) => {
+  const endpoints = parseEtcdUrl(text);
+  if (endpoints) return endpoints;
+  context.addIssue({ code: 'custom', message: `expected ${etcdUrlForm}` });
+  return z.NEVER;
+});
+/** `eu=etcd://… us=etcd://…`: the endpoints by region. */
+const etcdByRegion = z.string().transform((text, context) => {
+  const parts = text.trim().split(/\s+/);
+  const clusters = new Map(
+    parts.map((part) => [part.slice(0, part.indexOf('=')), parseEtcdUrl(part.slice(part.indexOf('=') + 1)) ?? []]),
+  );
+  const isRight = [...clusters].every(
+    ([name, endpoints]) => regionName.safeParse(name).success && endpoints.length > 0,
+  );
+  if (isRight && clusters.size === parts.length) return clusters;
+  context.addIssue({
+    code: 'custom',
+    message: `expected "<region>=${etcdUrlForm}" for each region, separated by spaces, no region twice`,
+  });
+  return z.NEVER;
+});
+
+const etcdUser = { STARLING_ETCD_USER: z.string().min(1).optional(), STARLING_ETCD_PASSWORD_FILE: fileText.optional() };
+function needBothOfEtcdUser(
+  config: { STARLING_ETCD_USER?: string | undefined; STARLING_ETCD_PASSWORD_FILE?: string | undefined },
+  context: z.RefinementCtx,
+) {
+  const { STARLING_ETCD_USER: user, STARLING_ETCD_PASSWORD_FILE: password } = config;
+  if ((user === undefined) === (password === undefined)) return;
+  const [given, other] = ['STARLING_ETCD_USER', 'STARLING_ETCD_PASSWORD_FILE'];
+  const [path, beside] = user === undefined ? [given, other] : [other, given];
+  context.addIssue({ code: 'custom', path: [path], message: `must be set beside ${beside}` });
+}
+
 const everyRole = {
   DATABASE_URL: z.string().min(1),
   STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
 };
 
-const control = z.object({
-  ...everyRole,
-  STARLING_HOST: z.string().default('127.0.0.1'),
-  STARLING_PORT: port.default(4600),
-  STARLING_REGIONS: regionList,
-  STARLING_BLOBS: z.string().min(1),
-  STARLING_VERSION_SIGNING_KEY: fileText,
-  STARLING_ADMIN_TOKEN_FILE: fileText.optional(),
-  STARLING_HUB_TOKEN_FILE: fileText.optional(),
-  STARLING_CONSOLE: z.string().default(fileURLToPath(new URL('../../desktop/out/web', import.meta.url))),
-  STARLING_STALE_AFTER: duration('5m'),
-  STARLING_BUILD_DEADLINE: duration('15m'),
-  STARLING_QUEUE_DEADLINE: duration('24h'),
-  STARLING_MONITOR_EVERY: duration('15s'),
-  STARLING_SYNCHRONIZE_EVERY: duration('1m'),
-  STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
-});
+const control = z
+  .object({
+    ...everyRole,
+    ...etcdUser,
+    STARLING_VERSION_KEYS: etcdByRegion.optional(),
+    STARLING_HOST: z.string().default('127.0.0.1'),
+    STARLING_PORT: port.default(4600),
+    STARLING_REGIONS: regionList,
+    STARLING_BLOBS: z.string().min(1),
+    STARLING_VERSION_SIGNING_KEY: fileText,
+    STARLING_ADMIN_TOKEN_FILE: fileText.optional(),
+    STARLING_HUB_TOKEN_FILE: fileText.optional(),
+    STARLING_CONSOLE: z.string().default(fileURLToPath(new URL('../../desktop/out/web', import.meta.url))),
+    STARLING_STALE_AFTER: duration('5m'),
+    STARLING_BUILD_DEADLINE: duration('15m'),
+    STARLING_QUEUE_DEADLINE: duration('24h'),
+    STARLING_MONITOR_EVERY: duration('15s'),
+    STARLING_SYNCHRONIZE_EVERY: duration('1m'),
+    STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
+  })
+  .superRefine(needBothOfEtcdUser)
+  .superRefine(({ STARLING_VERSION_KEYS: clusters, STARLING_REGIONS: regions }, context) => {
+    const names = regions.map(({ name }) => name);
+    const missing = names.filter((name) => clusters && !clusters.has(name));
+    const unknown = [...(clusters?.keys() ?? [])].filter((name) => !names.includes(name));
+    const issue = (message: string) => context.addIssue({ code: 'custom', path: ['STARLING_VERSION_KEYS'], message });
+    if (missing.length > 0) issue(`names no etcd for ${missing.join(', ')}, which STARLING_REGIONS has`);
+    if (unknown.length > 0) issue(`names ${unknown.join(', ')}, which STARLING_REGIONS does not have`);
+  });
 
 const worker = z.object({
   ...everyRole,
@@ -77,22 +126,36 @@ const worker = z.object({
   STARLING_POLL_EVERY: duration('5s'),
 });
 
-const hub = z.object({
-  ...everyRole,
-  STARLING_HUB: machineId,
-  STARLING_REGION: regionName,
-  STARLING_DATA: z.string().min(1),
-  STARLING_BLOBS: z.string().min(1),
-  STARLING_HOST: z.string().default('127.0.0.1'),
-  STARLING_PORT: port.default(0),
-  STARLING_SWARM_HOST: z.string().default('127.0.0.1'),
-  STARLING_SWARM_PORT: port.default(0),
-  STARLING_CONTROL_URL: z.url(),
-  STARLING_HUB_TOKEN_FILE: fileText,
-  STARLING_AGENT_TOKEN_FILE: fileText,
-  STARLING_MANIFEST_PUBLIC_KEYS: fileTexts,
-  STARLING_VERSION_PUBLIC_KEYS: fileTexts,
-});
+const hub = z
+  .object({
+    ...everyRole,
+    ...etcdUser,
+    DATABASE_URL: z.string().min(1).optional(),
+    STARLING_VERSION_KEYS: etcdUrl.optional(),
+    STARLING_HUB: machineId,
+    STARLING_REGION: regionName,
+    STARLING_DATA: z.string().min(1),
+    STARLING_BLOBS: z.string().min(1),
+    STARLING_HOST: z.string().default('127.0.0.1'),
+    STARLING_PORT: port.default(0),
+    STARLING_SWARM_HOST: z.string().default('127.0.0.1'),
+    STARLING_SWARM_PORT: port.default(0),
+    STARLING_CONTROL_URL: z.url(),
+    STARLING_HUB_TOKEN_FILE: fileText,
+    STARLING_AGENT_TOKEN_FILE: fileText,
+    STARLING_MANIFEST_PUBLIC_KEYS: fileTexts,
+    STARLING_VERSION_PUBLIC_KEYS: fileTexts,
+  })
+  .superRefine(needBothOfEtcdUser)
+  .superRefine(({ DATABASE_URL: database, STARLING_VERSION_KEYS: etcd }, context) => {
+    if ((database === undefined) !== (etcd === undefined)) return;
+    const found = database === undefined ? 'neither is set' : 'both are';
+    context.addIssue({
+      code: 'custom',
+      path: ['DATABASE_URL'],
+      message: `a hub reads its version keys from PostgreSQL or from etcd: set either DATABASE_URL or STARLING_VERSION_KEYS (${found})`,
+    });
+  });
 
 const roles = { control, worker, hub };
 export type RoleName = keyof typeof roles;
@@ -109,7 +172,8 @@ export function readConfig<R extends RoleName>(
   if (parsed.success) return parsed.data as z.infer<(typeof roles)[R]>;
   const defects = parsed.error.issues.map((issue) => {
     const name = String(issue.path[0]);
-    return environment[name] === undefined ? `${name} is not set` : `${name}: ${issue.message}`;
+    const isMissing = environment[name] === undefined && issue.code !== 'custom';
+    return isMissing ? `${name} is not set` : `${name}: ${issue.message}`;
   });
   throw new StarlingError('INVALID_INPUT', `the configuration of ${role} is not complete:\n  ${defects.join('\n  ')}`, {
     field: String(parsed.error.issues[0]?.path[0]),

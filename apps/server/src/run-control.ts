@@ -22,7 +22,7 @@ import { defaultPolicy } from './rollouts/decide.ts';
 import { deploymentRows } from './rollouts/deployment-rows.ts';
 import { replicaRows } from './synchronizer/replica-rows.ts';
 import { startSynchronizer } from './synchronizer/synchronizer.ts';
-import { postgresVersionKeys } from './version-keys/postgres-store.ts';
+import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const rolloutsEveryMs = 2_000;
 
@@ -37,6 +37,16 @@ export async function runControl(config: ControlConfig): Promise<void> {
   if (config.STARLING_ADMIN_TOKEN_FILE) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN_FILE);
   if (config.STARLING_HUB_TOKEN_FILE) await grantToken(database, 'hubs', 'hub', config.STARLING_HUB_TOKEN_FILE);
 
+  const versionKeys = openVersionKeys(
+    {
+      clusters: config.STARLING_VERSION_KEYS,
+      username: config.STARLING_ETCD_USER,
+      password: config.STARLING_ETCD_PASSWORD_FILE,
+      database,
+    },
+    clock,
+    log,
+  );
   const changes = await openChangeFeed(database);
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
   const led = (name: string, topics: Topic[], start: () => Loop) => {
@@ -87,7 +97,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     led('rollouts', ['deployments', 'machines'], () =>
       startRolloutController({
         rows: deploymentRows(database),
-        keys: postgresVersionKeys(database, clock, log),
+        keys: versionKeys,
         signer: new Signer('version-key', config.STARLING_VERSION_SIGNING_KEY),
         regions,
         policy: defaultPolicy,
@@ -111,6 +121,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     },
     database,
     changes,
+    versionKeys,
     clock,
     log,
     resolveRef,

@@ -7,7 +7,7 @@ import { connect, disconnect } from './db/connect.ts';
 import { startHub } from './hub/hub.ts';
 import { createLogger } from './lib/log.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
-import { postgresVersionKeys } from './version-keys/postgres-store.ts';
+import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const reportDeadlineMs = 20_000;
 
@@ -15,8 +15,20 @@ const reportDeadlineMs = 20_000;
 export async function runHub(config: HubConfig): Promise<void> {
   const log = createLogger(config.STARLING_HUB, config.STARLING_LOG_LEVEL);
   const clock = systemClock;
-  const database = connect(config.DATABASE_URL, { applicationName: config.STARLING_HUB, maxConnections: 2 });
-  const keys = postgresVersionKeys(database, clock, log);
+  const region = config.STARLING_REGION;
+  const database = config.DATABASE_URL
+    ? connect(config.DATABASE_URL, { applicationName: config.STARLING_HUB, maxConnections: 2 })
+    : undefined;
+  const keys = openVersionKeys(
+    {
+      clusters: config.STARLING_VERSION_KEYS && new Map([[region, config.STARLING_VERSION_KEYS]]),
+      username: config.STARLING_ETCD_USER,
+      password: config.STARLING_ETCD_PASSWORD_FILE,
+      database,
+    },
+    clock,
+    log,
+  );
   const control = createTRPCClient<RootRouter>({
     links: [
       httpLink({
@@ -25,7 +37,6 @@ export async function runHub(config: HubConfig): Promise<void> {
       }),
     ],
   });
-  const region = config.STARLING_REGION;
   const hub = await startHub({
     name: config.STARLING_HUB,
     region,
@@ -47,6 +58,6 @@ export async function runHub(config: HubConfig): Promise<void> {
   sayReady({ url: hub.url });
   untilStopped(log, async () => {
     await hub.stop();
-    await disconnect(database);
+    if (database) await disconnect(database);
   });
 }

@@ -3,6 +3,7 @@ import type { Role } from '@starling/shared/words.ts';
 import type { Database } from '../db/connect.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ChangeFeed } from './change-feed.ts';
+import type { VersionKeySource } from './region-keys.ts';
 
 export interface Caller {
   name: string;
@@ -13,6 +14,7 @@ export interface Caller {
 export interface ApiDependencies {
   database: Database;
   changes: ChangeFeed;
+  versionKeys: VersionKeySource;
   clock: Clock;
   log: Logger;
   /** Settles a ref to its commit SHA, or says why it cannot. */

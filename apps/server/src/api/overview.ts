@@ -1,9 +1,10 @@
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import { asc, desc, eq, sql } from 'drizzle-orm';
-import { builds, deployments, jobs, projects, versionKeys } from '../../../../drizzle/schema/index.ts';
+import { builds, deployments, jobs, projects } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
 import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
+import { keysOfRegion } from './region-keys.ts';
 import { router, viewerProcedure } from './trpc.ts';
 
 /** One cell of the version × region matrix. */
@@ -60,7 +61,13 @@ export const overviewRouter = router({
   get: viewerProcedure.query(async ({ ctx }) => {
     const { database } = ctx;
     const { rows, fleet } = await cellsOf(database);
-    const keys = await database.select().from(versionKeys);
+    const keysByRegion = new Map(
+      await Promise.all(
+        fleet.map(
+          async ({ region }) => [region, await keysOfRegion(ctx.versionKeys, database, region, ctx.clock)] as const,
+        ),
+      ),
+    );
     const everyProject = await database.select().from(projects).orderBy(asc(projects.name));
     const described = await Promise.all(
       everyProject.map(async (project) => {
@@ -79,10 +86,10 @@ export const overviewRouter = router({
           .limit(1);
         const cells = fleet.map(({ region, machines, online }): RegionOfProject => {
           const ofCell = rows.filter((row) => row.project === project.name && row.region === region);
-          const key = keys.find((row) => row.project === project.name && row.region === region);
+          const key = keysByRegion.get(region)?.keys.find((candidate) => candidate.project === project.name);
           return {
             region,
-            desiredBuild: desiredBuildOf(key?.document),
+            desiredBuild: desiredBuildOf(key),
             machines,
             online,
             observed: ofCell.map(({ build, machines: count }) => ({ build, machines: count })),
@@ -100,7 +107,12 @@ export const overviewRouter = router({
         };
       }),
     );
-    return { projects: described, regions: fleet, serverTime: new Date(ctx.clock.now()), version: ctx.version };
+    const regions = fleet.map((row) => ({
+      ...row,
+      /** Why the builds that its keys name are only the last known ones; null when its key store answered. */
+      keysError: keysByRegion.get(row.region)?.error ?? null,
+    }));
+    return { projects: described, regions, serverTime: new Date(ctx.clock.now()), version: ctx.version };
   }),
 
   /** The topics that changed, a few times a second at most; the first frame names them all. */

@@ -42,10 +42,15 @@ export function startRolloutController(options: ControllerOptions): Loop {
           log.info(`deployment ${deployment.id} of ${deployment.project} ${decision.status}: ${decision.outcome}`);
         }
       }
+      // A region whose keys cannot be written must not keep any project of the others from theirs.
+      let failure: unknown;
       for (const [project, facts] of await rows.factsByProject()) {
         if (signal.aborted) return;
-        await writeKeys(project, facts, options);
+        await writeKeys(project, facts, options).catch((thrown: unknown) => {
+          failure ??= thrown;
+        });
       }
+      if (failure) throw failure;
     },
   }).start();
 }
@@ -79,7 +84,6 @@ async function writeKeys(
       }
     }),
   );
-  // One region that cannot be written must not keep the others from their keys.
   const failed = written.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
+import type { VersionKey } from '@starling/shared/version-key.ts';
 import { and, eq, sql } from 'drizzle-orm';
 import { versionKeys } from '../../../../drizzle/schema/index.ts';
 import { announce, listen } from '../db/changes.ts';
@@ -10,6 +11,18 @@ import type { VersionKeyStore } from './version-key-store.ts';
 /** The safety net under LISTEN: the longest a key can stay unseen when a notice was lost. */
 const pollEveryMs = 5_000;
 
+export async function postgresKey(
+  database: Database,
+  project: string,
+  region: string,
+): Promise<VersionKey | undefined> {
+  const [row] = await database
+    .select()
+    .from(versionKeys)
+    .where(and(eq(versionKeys.project, project), eq(versionKeys.region, region)));
+  return row?.document;
+}
+
 export function postgresVersionKeys(database: Database, clock: Clock, log: Logger): VersionKeyStore {
   const list = async (region: string) => {
     const rows = await database.select().from(versionKeys).where(eq(versionKeys.region, region));
@@ -17,13 +30,7 @@ export function postgresVersionKeys(database: Database, clock: Clock, log: Logge
   };
   return {
     list,
-    get: async (project, region) => {
-      const [row] = await database
-        .select()
-        .from(versionKeys)
-        .where(and(eq(versionKeys.project, project), eq(versionKeys.region, region)));
-      return row?.document;
-    },
+    get: (project, region) => postgresKey(database, project, region),
     put: (key, expectedSequence) =>
       database.transaction(async (tx) => {
         const { project, region, sequence } = key;

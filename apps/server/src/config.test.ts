@@ -1,0 +1,93 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readConfig } from './config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'starling-config-'));
+const file = join(folder, 'secret');
+writeFileSync(file, 'secret\n');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const database = { DATABASE_URL: 'postgres://localhost/starling' };
+const control = (more: Record<string, string>) =>
+  readConfig('control', {
+    ...database,
+    STARLING_REGIONS: 'eu=/data/eu us=/data/us',
+    STARLING_BLOBS: '/data/main',
+    STARLING_VERSION_SIGNING_KEY: file,
+    ...more,
+  });
+const hub = (more: Record<string, string>) =>
+  readConfig('hub', {
+    STARLING_HUB: 'hub-eu',
+    STARLING_REGION: 'eu',
+    STARLING_DATA: '/data/hub',
+    STARLING_BLOBS: '/data/eu',
+    STARLING_CONTROL_URL: 'http://control:4600',
+    STARLING_HUB_TOKEN_FILE: file,
+    STARLING_AGENT_TOKEN_FILE: file,
+    STARLING_MANIFEST_PUBLIC_KEYS: file,
+    STARLING_VERSION_PUBLIC_KEYS: file,
+    ...more,
+  });
+
+describe('where control keeps version keys', () => {
+  it('is PostgreSQL when nothing is said', () => {
+    expect(control({}).STARLING_VERSION_KEYS).toBeUndefined();
+  });
+
+  it('is the etcd of each region', () => {
+    const { STARLING_VERSION_KEYS: clusters } = control({
+      STARLING_VERSION_KEYS: 'eu=etcd://a:2379,b us=etcds://c:4001',
+    });
+    expect([...clusters!]).toEqual([
+      ['eu', ['http://a:2379', 'http://b:2379']],
+      ['us', ['https://c:4001']],
+    ]);
+  });
+
+  it.each([
+    ['eu=etcd://a', 'STARLING_VERSION_KEYS: names no etcd for us, which STARLING_REGIONS has'],
+    [
+      'eu=etcd://a us=etcd://b mars=etcd://c',
+      'STARLING_VERSION_KEYS: names mars, which STARLING_REGIONS does not have',
+    ],
+    ['eu=etcd://a us=http://b', 'STARLING_VERSION_KEYS: expected "<region>=etcd://host:2379'],
+    ['eu=etcd://a eu=etcd://b', 'no region twice'],
+    ['etcd://a', 'STARLING_VERSION_KEYS: expected "<region>=etcd://host:2379'],
+  ])('is not %s', (text, message) => {
+    expect(() => control({ STARLING_VERSION_KEYS: text })).toThrow(message);
+  });
+
+  it('needs a password with a user, and a user with a password', () => {
+    expect(() => control({ STARLING_ETCD_USER: 'root' })).toThrow(
+      'STARLING_ETCD_PASSWORD_FILE: must be set beside STARLING_ETCD_USER',
+    );
+    expect(() => control({ STARLING_ETCD_PASSWORD_FILE: file })).toThrow(
+      'STARLING_ETCD_USER: must be set beside STARLING_ETCD_PASSWORD_FILE',
+    );
+    const both = control({ STARLING_ETCD_USER: 'root', STARLING_ETCD_PASSWORD_FILE: file });
+    expect(both.STARLING_ETCD_PASSWORD_FILE).toBe('secret');
+  });
+});
+
+describe('where a hub reads version keys', () => {
+  it('is PostgreSQL or the etcd of its region', () => {
+    expect(hub(database).STARLING_VERSION_KEYS).toBeUndefined();
+    const config = hub({ STARLING_VERSION_KEYS: 'etcd://a:2379' });
+    expect([config.DATABASE_URL, config.STARLING_VERSION_KEYS]).toEqual([undefined, ['http://a:2379']]);
+  });
+
+  it.each([
+    [{}, 'set either DATABASE_URL or STARLING_VERSION_KEYS (neither is set)'],
+    [{ ...database, STARLING_VERSION_KEYS: 'etcd://a' }, 'set either DATABASE_URL or STARLING_VERSION_KEYS (both are)'],
+    [{ STARLING_VERSION_KEYS: 'eu=etcd://a' }, 'STARLING_VERSION_KEYS: expected etcd://host:2379'],
+  ])('is exactly one of them: %j', (environment, message) => {
+    expect(() => hub(environment)).toThrow(message);
+  });
+});
+
+it('what is missing is named, all at once', () => {
+  expect(() => readConfig('hub', {})).toThrow(/STARLING_HUB is not set\n.*STARLING_REGION is not set/);
+});
