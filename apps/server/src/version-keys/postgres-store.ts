@@ -11,6 +11,7 @@ import type { VersionKeyStore } from './version-key-store.ts';
 /** The safety net under LISTEN: the longest a key can stay unseen when a notice was lost. */
 const pollEveryMs = 5_000;
 
+/** One key as the table has it: where keys are in etcd, the last that is recorded. */
 export async function postgresKey(
   database: Database,
   project: string,
@@ -23,6 +24,7 @@ export async function postgresKey(
   return row?.document;
 }
 
+/** Version keys in the table `version_keys`; a notice wakes watchers, and a poll catches a lost one. */
 export function postgresVersionKeys(database: Database, clock: Clock, log: Logger): VersionKeyStore {
   const list = async (region: string) => {
     const rows = await database.select().from(versionKeys).where(eq(versionKeys.region, region));
