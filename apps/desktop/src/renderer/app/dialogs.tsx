@@ -2,6 +2,7 @@ import { BuildDialog } from '../features/builds/build-dialog.tsx';
 import { AbortDialog } from '../features/deployments/abort-dialog.tsx';
 import { DeployDialog } from '../features/deployments/deploy-dialog.tsx';
 import { RollbackDialog } from '../features/deployments/rollback-dialog.tsx';
+import { CancelDialog } from '../features/jobs/cancel-dialog.tsx';
 import { AddProjectDialog } from '../features/projects/add-project-dialog.tsx';
 import { useUi } from '../lib/ui-state.ts';
 
@@ -27,6 +28,8 @@ export function Dialogs() {
       return <DeployDialog project={dialog.project} buildId={dialog.buildId} onClose={close} />;
     case 'rollback':
       return <RollbackDialog project={dialog.project} initialBuild={dialog.buildId} onClose={close} />;
+    case 'cancel':
+      return <CancelDialog jobId={dialog.jobId} onClose={close} />;
     case 'abort':
       return <AbortDialog deploymentId={dialog.deploymentId} project={dialog.project} onClose={close} />;
   }

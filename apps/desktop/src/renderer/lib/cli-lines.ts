@@ -24,6 +24,7 @@ export const cli = {
   rollback: (project: string, buildId: string | undefined, reason: string) =>
     line('rollback', quote(project), buildId && quote(buildId), option('reason', reason)),
   abort: (deploymentId: number, reason: string) => line('abort', String(deploymentId), option('reason', reason)),
+  cancel: (jobId: number, reason: string) => line('cancel', String(jobId), option('reason', reason)),
   status: (project?: string) => line('status', project && quote(project)),
   builds: (project?: string) => line('builds', project && quote(project)),
   deployments: (project?: string) => line('deployments', project && quote(project)),

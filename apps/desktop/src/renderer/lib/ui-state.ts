@@ -9,7 +9,8 @@ export type OpenDialog =
   | { kind: 'build'; project: string; ref?: string | undefined; force?: boolean | undefined }
   | { kind: 'deploy'; project: string; buildId: string }
   | { kind: 'rollback'; project: string; buildId?: string | undefined }
-  | { kind: 'abort'; deploymentId: number; project: string };
+  | { kind: 'abort'; deploymentId: number; project: string }
+  | { kind: 'cancel'; jobId: number };
 
 interface UiState {
   theme: Theme;

@@ -1,6 +1,7 @@
+import type { JobStatus } from '@starling/shared/words.ts';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { Hammer, PackageCheck } from 'lucide-react';
+import { CircleSlash, Hammer, PackageCheck } from 'lucide-react';
 import { Button, buttonClass } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
@@ -16,6 +17,8 @@ import type { JobSearch } from '../../lib/search.ts';
 import { useUi } from '../../lib/ui-state.ts';
 import { LogView } from './log-view.tsx';
 import { StageLine } from './stage-line.tsx';
+
+const reasonTitle: Partial<Record<JobStatus, string>> = { FAILED: 'Why it failed', CANCELLED: 'Cancelled' };
 
 /** One job: its stages, why it failed if it did, and its log, live. */
 export function JobPage({
@@ -57,6 +60,16 @@ export function JobPage({
           </div>
           {job && (
             <div className="flex items-center gap-2">
+              {(job.status === 'QUEUED' || job.status === 'RUNNING') && (
+                <Button
+                  look="danger"
+                  disabledBecause={readOnly}
+                  onClick={() => open({ kind: 'cancel', jobId: job.id })}
+                  icon={<CircleSlash aria-hidden className="size-3.5" />}
+                >
+                  Cancel
+                </Button>
+              )}
               <Button
                 disabledBecause={readOnly}
                 onClick={() => open({ kind: 'build', project: job.project, ref: job.commitSha, force: true })}
@@ -99,9 +112,7 @@ export function JobPage({
             <StageLine job={job} />
             {job.failureReason && (
               <div role="status" className="rounded-lg border border-bad-bar/50 bg-bad-soft px-4 py-2.5">
-                <p className="font-semibold text-bad">
-                  {job.status === 'FAILED' ? 'Why it failed' : 'Why the last attempt ended'}
-                </p>
+                <p className="font-semibold text-bad">{reasonTitle[job.status] ?? 'Why the last attempt ended'}</p>
                 <p className="max-h-24 overflow-auto break-words whitespace-pre-wrap text-ink">{job.failureReason}</p>
               </div>
             )}
