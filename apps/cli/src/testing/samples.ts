@@ -134,8 +134,8 @@ export function sampleOverview(over: object = {}, project: object = {}) {
       },
     ],
     regions: [
-      { region: 'eu', machines: 4, online: 4, heardAt: at },
-      { region: 'us', machines: 4, online: 4, heardAt: at },
+      { region: 'eu', machines: 4, online: 4, heardAt: at, keysError: null },
+      { region: 'us', machines: 4, online: 4, heardAt: at, keysError: null },
     ],
     serverTime: at,
     version: '0.1.0',

@@ -59,7 +59,12 @@ export function describeOverview(overview: Overview, ink: Ink, nowMs: number, co
     return ink.paint('warn', words + heard);
   });
   const fleetLine = fleet.length > 0 ? `${ink.paint('quiet', 'machines')}  ${fleet.join('   ')}\n` : '';
-  return [...projects, fleetLine].filter(Boolean).join('\n');
+  const outOfReach = overview.regions
+    .filter((region) => region.keysError !== null)
+    .map(
+      (region) => `${ink.paint('warn', `keys of ${region.region} out of reach: ${oneLine(region.keysError ?? '')}`)}\n`,
+    );
+  return [...projects, fleetLine + outOfReach.join('')].filter(Boolean).join('\n');
 }
 
 function describeProject(project: ProjectOverview, ink: Ink, nowMs: number, columns: number | undefined): string {

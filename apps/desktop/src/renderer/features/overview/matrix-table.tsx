@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router';
+import { TriangleAlert } from 'lucide-react';
 import { JobStatusBadge } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
 import type { Overview, OverviewProject } from '../../lib/api.ts';
@@ -28,6 +29,13 @@ export function Matrix({ projects, regions }: { projects: readonly OverviewProje
               <span className="block font-normal">
                 {region.online} of {region.machines} online
               </span>
+              {region.keysError && (
+                <span className="mt-0.5 flex items-center gap-1 font-normal text-warn" title={region.keysError}>
+                  <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
+                  keys out of reach
+                  <span className="sr-only">: {region.keysError}</span>
+                </span>
+              )}
             </th>
           ))}
         </tr>
