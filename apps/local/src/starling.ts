@@ -177,7 +177,8 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
       return {
         DATABASE_URL: databaseUrl,
         STARLING_WORKER: name,
-        STARLING_DATA: await folder('workers', name),
+        // One for both: they share the mirrors.
+        STARLING_DATA: await folder('building'),
         STARLING_BLOBS: blobs('main'),
         STARLING_MANIFEST_SIGNING_KEY: secrets.manifestKey,
       };

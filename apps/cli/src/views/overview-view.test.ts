@@ -51,6 +51,14 @@ test('the matrix: a row for each version, the one that is wanted first, then wha
   ]);
 });
 
+test('a region whose keys cannot be read is named, with the reason', () => {
+  const page = overview();
+  Object.assign(page.regions[1]!, { keysError: 'etcd at us:2379 does not answer' });
+  expect(describeOverview(page, ink, nowMs, undefined)).toContain(
+    'keys of us out of reach: etcd at us:2379 does not answer',
+  );
+});
+
 test('the whole page', () => {
   const text = describeOverview(overview(), ink, nowMs, undefined);
   expect(text).toMatchInlineSnapshot(`
