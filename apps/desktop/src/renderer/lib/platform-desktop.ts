@@ -1,5 +1,5 @@
 import type { Answer, DesktopBridge } from '../../ipc-contract.ts';
-import type { Platform } from './platform.ts';
+import type { Platform } from './platform-port.ts';
 
 export function desktopPlatform(bridge: DesktopBridge): Platform {
   return {

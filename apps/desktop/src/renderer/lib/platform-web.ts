@@ -1,4 +1,4 @@
-import type { Platform } from './platform.ts';
+import type { Platform } from './platform-port.ts';
 
 export function webPlatform(): Platform {
   return {
