@@ -11,7 +11,7 @@ import { TRPCClientError } from '@trpc/client';
 import { eq } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sampleKey } from '../../apps/server/src/version-keys/version-key-store-contract.ts';
-import { deployments, replicas } from '../../drizzle/schema/index.ts';
+import { deployments, machines, replicas } from '../../drizzle/schema/index.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { addBuild, addProject, addRegions, someSha } from '../postgres/sample-rows.ts';
 
@@ -167,6 +167,25 @@ describe('building', () => {
 });
 
 describe('deploying', () => {
+  it('is refused while there is no machine, rather than waiting for one in silence', async () => {
+    const build = await deployableBuild('early');
+    expect(await refusal(admin().deployments.deploy.mutate({ project: 'early', build }))).toMatchObject({
+      code: 'PRECONDITION_FAILED',
+      message: 'There is no machine to deploy to: no agent has connected yet.',
+    });
+    await test.database
+      .insert(machines)
+      .values({
+        id: 'm1',
+        region: 'eu',
+        labels: {},
+        agentVersion: '1',
+        address: '127.0.0.1:1',
+        hub: 'h',
+        connected: true,
+      });
+  });
+
   it('refuses a build that is not in every region, and says which is missing and how far it is', async () => {
     const { build } = await addBuild(test.database, 'half');
     await test.database.update(replicas).set({ status: 'REPLICATED' }).where(eq(replicas.region, 'eu'));

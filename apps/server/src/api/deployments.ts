@@ -3,7 +3,7 @@ import { StarlingError } from '@starling/shared/errors.ts';
 import { type DeploymentKind, projectName } from '@starling/shared/words.ts';
 import { and, desc, eq, lt, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { builds, deployments, replicas } from '../../../../drizzle/schema/index.ts';
+import { builds, deployments, machines, replicas } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Transaction } from '../db/connect.ts';
 import { type Build, currentAndLastGood, findBuild, regionNames, whyNotDeployable } from './builds.ts';
@@ -144,6 +144,12 @@ async function start(
       throw new StarlingError('PRECONDITION_FAILED', `${build.id} cannot be deployed yet: ${missing}.`, {
         field: 'build',
         fix: 'Wait until it is replicated everywhere, or mend the region that is missing.',
+      });
+    }
+    const [anyMachine] = await tx.select({ id: machines.id }).from(machines).limit(1);
+    if (!anyMachine) {
+      throw new StarlingError('PRECONDITION_FAILED', 'There is no machine to deploy to: no agent has connected yet.', {
+        fix: 'Start an agent on a machine of a region; docs/how-to/run-on-real-machines.md says how.',
       });
     }
     const [running] = await tx
