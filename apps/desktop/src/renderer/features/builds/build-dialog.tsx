@@ -1,11 +1,10 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useId, useRef, useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { useRef, useState } from 'react';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Checkbox, Field, Select, TextInput } from '../../components/field.tsx';
-import { Modal } from '../../components/modal.tsx';
+import { FormModal } from '../../components/form-modal.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { readableError } from '../../lib/errors.ts';
@@ -24,7 +23,6 @@ export function BuildDialog({
 }) {
   const navigate = useNavigate();
   const readOnly = useWhyReadOnly();
-  const form = useId();
   const first = useRef<HTMLInputElement>(null);
   const [project, setProject] = useState(initialProject);
   const [ref, setRef] = useState(initialRef);
@@ -41,62 +39,48 @@ export function BuildDialog({
   );
   const isRefAtFault = create.error && readableError(create.error).field === 'ref';
   return (
-    <Modal
+    <FormModal
       title={`Build a commit of ${project}`}
       description="What you name is settled to its commit now; a later push changes nothing."
       onClose={onClose}
       initialFocus={first}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={create.isPending} disabledBecause={readOnly}>
-            {create.isPending ? 'Looking the commit up …' : 'Build'}
-          </Button>
-        </>
-      }
+      blocked={readOnly}
+      busy={create.isPending}
+      deed={create.isPending ? 'Looking the commit up …' : 'Build'}
+      onSubmit={() => create.mutate({ project, force, ...(ref.trim() ? { ref: ref.trim() } : {}) })}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-3.5"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (readOnly || create.isPending) return;
-          create.mutate({ project, force, ...(ref.trim() ? { ref: ref.trim() } : {}) });
-        }}
+      {projects.data && projects.data.length > 1 && (
+        <div>
+          <span aria-hidden className="mb-1 block text-xs font-semibold">
+            Project
+          </span>
+          <Select
+            label="Project"
+            value={project}
+            onChange={setProject}
+            options={projects.data.map(({ name }) => ({ value: name, text: name }))}
+          />
+        </div>
+      )}
+      <Field
+        label="Branch, tag or commit"
+        hint={`Left empty, ${defaultRef} is built.`}
+        problem={isRefAtFault ? create.error!.message : null}
       >
-        {projects.data && projects.data.length > 1 && (
-          <div>
-            <span aria-hidden className="mb-1 block text-xs font-semibold">
-              Project
-            </span>
-            <Select
-              label="Project"
-              value={project}
-              onChange={setProject}
-              options={projects.data.map(({ name }) => ({ value: name, text: name }))}
-            />
-          </div>
+        {(wiring) => (
+          <TextInput
+            {...wiring}
+            ref={first}
+            value={ref}
+            onChange={(event) => setRef(event.target.value)}
+            placeholder={defaultRef}
+            className="font-mono"
+          />
         )}
-        <Field
-          label="Branch, tag or commit"
-          hint={`Left empty, ${defaultRef} is built.`}
-          problem={isRefAtFault ? create.error!.message : null}
-        >
-          {(wiring) => (
-            <TextInput
-              {...wiring}
-              ref={first}
-              value={ref}
-              onChange={(event) => setRef(event.target.value)}
-              placeholder={defaultRef}
-              className="font-mono"
-            />
-          )}
-        </Field>
-        <Checkbox label="Build it again even if this commit is built already" checked={force} onChange={setForce} />
-        {create.error && <ErrorPanel error={create.error} title="No build was started" />}
-        <CliLine command={cli.build(project, ref, force)} />
-      </form>
-    </Modal>
+      </Field>
+      <Checkbox label="Build it again even if this commit is built already" checked={force} onChange={setForce} />
+      {create.error && <ErrorPanel error={create.error} title="No build was started" />}
+      <CliLine command={cli.build(project, ref, force)} />
+    </FormModal>
   );
 }

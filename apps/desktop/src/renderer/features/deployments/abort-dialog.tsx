@@ -1,12 +1,11 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { CircleSlash } from 'lucide-react';
-import { useId, useRef, useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { useRef, useState } from 'react';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ConfirmByName, useTypedConfirmation } from '../../components/confirm.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Field, TextInput } from '../../components/field.tsx';
-import { Modal } from '../../components/modal.tsx';
+import { FormModal } from '../../components/form-modal.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { plural, shortBuild } from '../../lib/format.ts';
@@ -22,7 +21,6 @@ export function AbortDialog({
   project: string;
   onClose: () => void;
 }) {
-  const form = useId();
   const first = useRef<HTMLInputElement>(null);
   const readOnly = useWhyReadOnly();
   const [reason, setReason] = useState('');
@@ -35,7 +33,7 @@ export function AbortDialog({
   const abort = useMutation(api.deployments.abort.mutationOptions({ onSuccess: onClose }));
   const totals = deployment && totalsOf(deployment.regions);
   return (
-    <Modal
+    <FormModal
       title={`Abort deployment ${deploymentId}`}
       description={
         deployment &&
@@ -45,52 +43,34 @@ export function AbortDialog({
       }
       onClose={onClose}
       initialFocus={first}
-      footer={
-        <>
-          {blocked && <span className="mr-auto max-w-80 text-xs text-ink-2">{blocked}</span>}
-          <Button onClick={onClose}>Let it run</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="danger"
-            busy={abort.isPending}
-            disabledBecause={blocked}
-            icon={<CircleSlash aria-hidden className="size-3.5" />}
-          >
-            Abort the deployment
-          </Button>
-        </>
-      }
+      blocked={blocked}
+      busy={abort.isPending}
+      deed="Abort the deployment"
+      icon={<CircleSlash aria-hidden className="size-3.5" />}
+      look="danger"
+      wayOut="Let it run"
+      onSubmit={() => abort.mutate({ id: deploymentId, reason })}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-3.5"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!blocked && !abort.isPending) abort.mutate({ id: deploymentId, reason });
-        }}
-      >
-        {totals && (
-          <p className="rounded-lg border border-line bg-sunken/50 px-3.5 py-2.5 text-ink-2">
-            {totals.done} of {plural(totals.machines, 'machine')} of {project} run the new version, {totals.inProgress}{' '}
-            are on their way, {totals.failed} failed.
-          </p>
+      {totals && (
+        <p className="rounded-lg border border-line bg-sunken/50 px-3.5 py-2.5 text-ink-2">
+          {totals.done} of {plural(totals.machines, 'machine')} of {project} run the new version, {totals.inProgress}{' '}
+          are on their way, {totals.failed} failed.
+        </p>
+      )}
+      <Field label="Why (shown to everyone)">
+        {(wiring) => (
+          <TextInput
+            {...wiring}
+            ref={first}
+            value={reason}
+            maxLength={1_000}
+            onChange={(event) => setReason(event.target.value)}
+          />
         )}
-        <Field label="Why (shown to everyone)">
-          {(wiring) => (
-            <TextInput
-              {...wiring}
-              ref={first}
-              value={reason}
-              maxLength={1_000}
-              onChange={(event) => setReason(event.target.value)}
-            />
-          )}
-        </Field>
-        <ConfirmByName project={project} typed={typed} onType={setTyped} />
-        {abort.error && <ErrorPanel error={abort.error} title="The deployment was not aborted" />}
-        <CliLine command={cli.abort(deploymentId, reason)} />
-      </form>
-    </Modal>
+      </Field>
+      <ConfirmByName project={project} typed={typed} onType={setTyped} />
+      {abort.error && <ErrorPanel error={abort.error} title="The deployment was not aborted" />}
+      <CliLine command={cli.abort(deploymentId, reason)} />
+    </FormModal>
   );
 }

@@ -1,14 +1,13 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { Rocket } from 'lucide-react';
-import { useId, useRef, useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { useRef, useState } from 'react';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ConfirmByName, useTypedConfirmation } from '../../components/confirm.tsx';
 import { useWhyNotDeployable } from '../../components/deploy-button.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Field, TextArea } from '../../components/field.tsx';
-import { Modal } from '../../components/modal.tsx';
+import { FormModal } from '../../components/form-modal.tsx';
 import { Loading } from '../../components/page.tsx';
 import { Ago } from '../../components/time.tsx';
 import { api } from '../../lib/api.ts';
@@ -26,7 +25,6 @@ export function DeployDialog({
   onClose: () => void;
 }) {
   const navigate = useNavigate();
-  const form = useId();
   const first = useRef<HTMLTextAreaElement>(null);
   const [reason, setReason] = useState('');
   const [typed, setTyped] = useState('');
@@ -47,7 +45,7 @@ export function DeployDialog({
   // Asked for, so that two slips of the finger do not deploy, and everyone knows why.
   const blocked = because ?? (reason.trim() === '' ? 'Say why.' : null) ?? unconfirmed;
   return (
-    <Modal
+    <FormModal
       title={`Deploy ${shortBuild(buildId)} of ${name}`}
       description={
         build && (
@@ -61,34 +59,16 @@ export function DeployDialog({
       }
       onClose={onClose}
       initialFocus={first}
-      footer={
-        <>
-          {blocked && <span className="mr-auto max-w-80 text-xs text-ink-2">{blocked}</span>}
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={deploy.isPending}
-            disabledBecause={blocked}
-            icon={<Rocket aria-hidden className="size-3.5" />}
-          >
-            {replace ? 'Deploy in its place' : 'Deploy to all machines'}
-          </Button>
-        </>
-      }
+      blocked={blocked}
+      busy={deploy.isPending}
+      deed={replace ? 'Deploy in its place' : 'Deploy to all machines'}
+      icon={<Rocket aria-hidden className="size-3.5" />}
+      onSubmit={() => deploy.mutate({ project: name, build: buildId, reason, replace })}
     >
       {error && <ErrorPanel error={error} title="The build could not be read" onRetry={() => void refetch()} />}
       {!project && !error && <Loading rows={3} label="Loading what it touches" />}
       {project && (
-        <form
-          id={form}
-          className="flex flex-col gap-3.5"
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (!blocked && !deploy.isPending) deploy.mutate({ project: name, build: buildId, reason, replace });
-          }}
-        >
+        <>
           <Impact project={project} buildId={buildId} />
           <Field label="Why (shown to everyone)">
             {(wiring) => (
@@ -111,8 +91,8 @@ export function DeployDialog({
           <ConfirmByName project={name} typed={typed} onType={setTyped} />
           {deploy.error && <ErrorPanel error={deploy.error} title="Nothing was deployed" />}
           <CliLine command={cli.deploy(name, buildId, reason, replace)} />
-        </form>
+        </>
       )}
-    </Modal>
+    </FormModal>
   );
 }

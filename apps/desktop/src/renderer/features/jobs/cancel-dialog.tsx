@@ -1,17 +1,15 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { CircleSlash } from 'lucide-react';
-import { useId, useRef, useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { useRef, useState } from 'react';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Field, TextInput } from '../../components/field.tsx';
-import { Modal } from '../../components/modal.tsx';
+import { FormModal } from '../../components/form-modal.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { useWhyReadOnly } from '../../lib/hooks.ts';
 
 export function CancelDialog({ jobId, onClose }: { jobId: number; onClose: () => void }) {
-  const form = useId();
   const first = useRef<HTMLInputElement>(null);
   const readOnly = useWhyReadOnly();
   const [reason, setReason] = useState('');
@@ -23,50 +21,32 @@ export function CancelDialog({ jobId, onClose }: { jobId: number; onClose: () =>
   const blocked = readOnly ?? ended;
   const cancel = useMutation(api.jobs.cancel.mutationOptions({ onSuccess: onClose }));
   return (
-    <Modal
+    <FormModal
       title={`Cancel job ${jobId}`}
       description="Its recipe is stopped within seconds. Nothing is on any machine yet, so nothing else changes."
       onClose={onClose}
       initialFocus={first}
-      footer={
-        <>
-          {blocked && <span className="mr-auto max-w-80 text-xs text-ink-2">{blocked}</span>}
-          <Button onClick={onClose}>Let it run</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="danger"
-            busy={cancel.isPending}
-            disabledBecause={blocked}
-            icon={<CircleSlash aria-hidden className="size-3.5" />}
-          >
-            Cancel the build
-          </Button>
-        </>
-      }
+      blocked={blocked}
+      busy={cancel.isPending}
+      deed="Cancel the build"
+      icon={<CircleSlash aria-hidden className="size-3.5" />}
+      look="danger"
+      wayOut="Let it run"
+      onSubmit={() => cancel.mutate({ id: jobId, reason })}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-3.5"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!blocked && !cancel.isPending) cancel.mutate({ id: jobId, reason });
-        }}
-      >
-        <Field label="Why (shown to everyone)">
-          {(wiring) => (
-            <TextInput
-              {...wiring}
-              ref={first}
-              value={reason}
-              maxLength={1_000}
-              onChange={(event) => setReason(event.target.value)}
-            />
-          )}
-        </Field>
-        {cancel.error && <ErrorPanel error={cancel.error} title="The build was not cancelled" />}
-        <CliLine command={cli.cancel(jobId, reason)} />
-      </form>
-    </Modal>
+      <Field label="Why (shown to everyone)">
+        {(wiring) => (
+          <TextInput
+            {...wiring}
+            ref={first}
+            value={reason}
+            maxLength={1_000}
+            onChange={(event) => setReason(event.target.value)}
+          />
+        )}
+      </Field>
+      {cancel.error && <ErrorPanel error={cancel.error} title="The build was not cancelled" />}
+      <CliLine command={cli.cancel(jobId, reason)} />
+    </FormModal>
   );
 }

@@ -1,11 +1,10 @@
 import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useId, useRef, useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { useRef, useState } from 'react';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Field, TextInput } from '../../components/field.tsx';
-import { Modal } from '../../components/modal.tsx';
+import { FormModal } from '../../components/form-modal.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { readableError } from '../../lib/errors.ts';
@@ -15,7 +14,6 @@ import { nameFromRepository } from './repository-name.ts';
 export function AddProjectDialog({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
   const readOnly = useWhyReadOnly();
-  const form = useId();
   const first = useRef<HTMLInputElement>(null);
   const [repositoryUrl, setRepositoryUrl] = useState('');
   const [typedName, setTypedName] = useState<string | null>(null);
@@ -32,74 +30,62 @@ export function AddProjectDialog({ onClose }: { onClose: () => void }) {
   const field = add.error ? readableError(add.error).field : null;
   const missing = repositoryUrl.trim() === '' ? 'Give the repository.' : name === '' ? 'Give a name.' : null;
   return (
-    <Modal
+    <FormModal
       title="Add a project"
       description="An application that Starling builds and deploys. Its repository has a starling.yml that says how."
       onClose={onClose}
       initialFocus={first}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={add.isPending} disabledBecause={readOnly ?? missing}>
-            {add.isPending ? 'Asking the repository …' : 'Add the project'}
-          </Button>
-        </>
+      blocked={readOnly ?? missing}
+      busy={add.isPending}
+      deed={add.isPending ? 'Asking the repository …' : 'Add the project'}
+      onSubmit={() =>
+        add.mutate({
+          name,
+          repositoryUrl: repositoryUrl.trim(),
+          ...(defaultRef.trim() ? { defaultRef: defaultRef.trim() } : {}),
+        })
       }
     >
-      <form
-        id={form}
-        className="flex flex-col gap-3.5"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (missing || readOnly || add.isPending) return;
-          add.mutate({
-            name,
-            repositoryUrl: repositoryUrl.trim(),
-            ...(defaultRef.trim() ? { defaultRef: defaultRef.trim() } : {}),
-          });
-        }}
+      <Field
+        label="Repository"
+        hint="Any address that git fetches from, or a path on the server."
+        problem={field === 'repositoryUrl' ? add.error!.message : null}
       >
+        {(wiring) => (
+          <TextInput
+            {...wiring}
+            ref={first}
+            value={repositoryUrl}
+            onChange={(event) => setRepositoryUrl(event.target.value)}
+            placeholder="https://git.example.org/team/service.git"
+          />
+        )}
+      </Field>
+      <div className="grid gap-3.5 sm:grid-cols-2">
         <Field
-          label="Repository"
-          hint="Any address that git fetches from, or a path on the server."
-          problem={field === 'repositoryUrl' ? add.error!.message : null}
+          label="Name"
+          hint="Lower-case letters, digits and hyphens."
+          problem={field === 'name' ? add.error!.message : null}
+        >
+          {(wiring) => <TextInput {...wiring} value={name} onChange={(event) => setTypedName(event.target.value)} />}
+        </Field>
+        <Field
+          label="Branch to build by default (optional)"
+          hint="The repository's own default when left empty."
+          problem={field === 'ref' || field === 'defaultRef' ? add.error!.message : null}
         >
           {(wiring) => (
             <TextInput
               {...wiring}
-              ref={first}
-              value={repositoryUrl}
-              onChange={(event) => setRepositoryUrl(event.target.value)}
-              placeholder="https://git.example.org/team/service.git"
+              value={defaultRef}
+              onChange={(event) => setDefaultRef(event.target.value)}
+              placeholder="HEAD"
             />
           )}
         </Field>
-        <div className="grid gap-3.5 sm:grid-cols-2">
-          <Field
-            label="Name"
-            hint="Lower-case letters, digits and hyphens."
-            problem={field === 'name' ? add.error!.message : null}
-          >
-            {(wiring) => <TextInput {...wiring} value={name} onChange={(event) => setTypedName(event.target.value)} />}
-          </Field>
-          <Field
-            label="Branch to build by default (optional)"
-            hint="The repository's own default when left empty."
-            problem={field === 'ref' || field === 'defaultRef' ? add.error!.message : null}
-          >
-            {(wiring) => (
-              <TextInput
-                {...wiring}
-                value={defaultRef}
-                onChange={(event) => setDefaultRef(event.target.value)}
-                placeholder="HEAD"
-              />
-            )}
-          </Field>
-        </div>
-        {add.error && <ErrorPanel error={add.error} title="The project was not added" />}
-        <CliLine command={cli.addProject(name, repositoryUrl.trim(), defaultRef)} />
-      </form>
-    </Modal>
+      </div>
+      {add.error && <ErrorPanel error={add.error} title="The project was not added" />}
+      <CliLine command={cli.addProject(name, repositoryUrl.trim(), defaultRef)} />
+    </FormModal>
   );
 }

@@ -1,11 +1,11 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Check, Plus, ShieldAlert, Trash2 } from 'lucide-react';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 import type { ProfileInput, ProfileState, ServerProfile } from '../../../ipc-contract.ts';
 import { Button } from '../../components/button.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Checkbox, Field, TextInput } from '../../components/field.tsx';
-import { Modal } from '../../components/modal.tsx';
+import { FormModal } from '../../components/form-modal.tsx';
 import { Page, Panel } from '../../components/page.tsx';
 import { Tag } from '../../components/status.tsx';
 import { queryClient } from '../../lib/api.ts';
@@ -128,52 +128,32 @@ export function ServerDialog({
   onClose: () => void;
   onSaved: (state: ProfileState) => void;
 }) {
-  const form = useId();
   const [name, setName] = useState(profile?.name ?? '');
   const [url, setUrl] = useState(profile?.url ?? '');
   const [production, setProduction] = useState(profile?.production ?? false);
   const save = useMutation({ mutationFn: (input: ProfileInput) => platform.servers!.save(input), onSuccess: onSaved });
   return (
-    <Modal
+    <FormModal
       title={profile ? `Edit ${profile.name}` : 'Add a server'}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={save.isPending}
-            disabledBecause={name.trim() && url.trim() ? null : 'Give a name and an address.'}
-          >
-            Save
-          </Button>
-        </>
-      }
+      blocked={name.trim() && url.trim() ? null : 'Give a name and an address.'}
+      busy={save.isPending}
+      deed="Save"
+      onSubmit={() => save.mutate({ ...(profile ? { id: profile.id } : {}), name, url, production })}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-3.5"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate({ ...(profile ? { id: profile.id } : {}), name, url, production });
-        }}
-      >
-        <Field label="Name">
-          {(wiring) => <TextInput {...wiring} value={name} onChange={(event) => setName(event.target.value)} />}
-        </Field>
-        <Field label="Address" hint="For example https://starling.example.org">
-          {(wiring) => <TextInput {...wiring} value={url} onChange={(event) => setUrl(event.target.value)} />}
-        </Field>
-        <Checkbox
-          label="This is production"
-          hint="It gets an unmistakable colour, and changes ask for the project's name."
-          checked={production}
-          onChange={setProduction}
-        />
-        {save.error && <ErrorPanel error={save.error} title="The server was not saved" />}
-      </form>
-    </Modal>
+      <Field label="Name">
+        {(wiring) => <TextInput {...wiring} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+      <Field label="Address" hint="For example https://starling.example.org">
+        {(wiring) => <TextInput {...wiring} value={url} onChange={(event) => setUrl(event.target.value)} />}
+      </Field>
+      <Checkbox
+        label="This is production"
+        hint="It gets an unmistakable colour, and changes ask for the project's name."
+        checked={production}
+        onChange={setProduction}
+      />
+      {save.error && <ErrorPanel error={save.error} title="The server was not saved" />}
+    </FormModal>
   );
 }
