@@ -173,17 +173,15 @@ describe('deploying', () => {
       code: 'PRECONDITION_FAILED',
       message: 'There is no machine to deploy to: no agent has connected yet.',
     });
-    await test.database
-      .insert(machines)
-      .values({
-        id: 'm1',
-        region: 'eu',
-        labels: {},
-        agentVersion: '1',
-        address: '127.0.0.1:1',
-        hub: 'h',
-        connected: true,
-      });
+    await test.database.insert(machines).values({
+      id: 'm1',
+      region: 'eu',
+      labels: {},
+      agentVersion: '1',
+      address: '127.0.0.1:1',
+      hub: 'h',
+      connected: true,
+    });
   });
 
   it('refuses a build that is not in every region, and says which is missing and how far it is', async () => {
