@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { appendFileSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { treeDefect } from '@starling/shared/manifest.ts';
@@ -205,17 +206,18 @@ describe('packArtifact', () => {
 
   it('refuses a file that grows while it is packed', async () => {
     await write('log', Buffer.alloc(2 * 1024 * 1024));
-    let grown: Promise<void> | undefined;
+    let hasGrown = false;
     const packing = packArtifact({
       root,
       artifactPath: 'log',
       packFile,
       onProgress: () => {
-        grown ??= appendFile(join(root, 'log'), 'more');
+        // At once, so that it is there before the file is looked at again.
+        if (!hasGrown) appendFileSync(join(root, 'log'), 'more');
+        hasGrown = true;
       },
     });
     await expect(packing).rejects.toThrow(/log changed while it was packed/);
-    await grown;
   });
 
   it('stops when told to', async () => {
