@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { bigint, index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import type { ReplicaStatus } from '../../packages/shared/src/words.ts';
 import { bytes, moment } from './columns.ts';
@@ -26,10 +27,16 @@ export const builds = pgTable(
     infoHash: text('info_hash').notNull(),
     fileCount: integer('file_count').notNull(),
     createdAt: moment('created_at').notNull().defaultNow(),
+    /** Since when it may not be deployed any more: its bytes go, its row stays as history. */
+    expiredAt: moment('expired_at'),
+    /** When its bytes were gone everywhere. */
+    sweptAt: moment('swept_at'),
   },
   (table) => [
-    index('builds_by_project').on(table.project, table.createdAt.desc()),
-    index('builds_by_commit').on(table.commitSha),
+    index('builds_by_project').on(table.project, table.createdAt),
+    index('builds_by_commit').on(table.commitSha.op('text_pattern_ops')),
+    index('builds_unswept').on(table.expiredAt).where(sql`${table.sweptAt} is null`),
+    index('builds_by_pack').on(table.packDigest),
   ],
 );
 

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
-import { bigint, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { VersionKey } from '../../packages/shared/src/version-key.ts';
-import type { DeploymentKind, DeploymentStatus } from '../../packages/shared/src/words.ts';
+import type { DeploymentKind, DeploymentStatus, WhenBusy } from '../../packages/shared/src/words.ts';
 import { builds } from './builds.ts';
 import { moment } from './columns.ts';
 import { projects } from './projects.ts';
@@ -21,17 +21,28 @@ export const deployments = pgTable(
     previousBuildId: text('previous_build_id').references(() => builds.id),
     requestedBy: text('requested_by').notNull(),
     reason: text().notNull(),
-    status: text().$type<DeploymentStatus>().notNull().default('RUNNING'),
+    status: text().$type<DeploymentStatus>().notNull().default('WAITING'),
+    /** What to do while another deployment of the project runs. */
+    whenBusy: text('when_busy').$type<WhenBusy>().notNull().default('REFUSE'),
+    /** May pass freeze windows; asked for with a reason, and audited. */
+    hotfix: boolean().notNull().default(false),
     /** Why it ended as it did, in a sentence. */
     outcome: text(),
     /** Seeds who is in which wave; random, so that no machine is always first. */
     salt: text().notNull(),
     createdAt: moment('created_at').notNull().defaultNow(),
+    /** When its gates were passed and it began. */
+    startedAt: moment('started_at'),
     finishedAt: moment('finished_at'),
   },
   (table) => [
     uniqueIndex('deployments_one_running').on(table.project).where(sql`${table.status} = 'RUNNING'`),
-    index('deployments_by_project').on(table.project, table.id.desc()),
+    index('deployments_by_project').on(table.project, table.id),
+    index('deployments_by_build').on(table.buildId, table.id),
+    index('deployments_by_person').on(table.requestedBy, table.id),
+    index('deployments_by_status').on(table.status, table.id),
+    index('deployments_by_time').on(table.createdAt),
+    index('deployments_by_end').on(table.finishedAt),
   ],
 );
 

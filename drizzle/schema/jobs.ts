@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { bigint, index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import type { JobStage, JobStatus } from '../../packages/shared/src/words.ts';
 import { moment } from './columns.ts';
 import { projects } from './projects.ts';
@@ -15,6 +15,14 @@ export const jobs = pgTable(
     /** The branch, tag or SHA as the person wrote it. */
     requestedRef: text('requested_ref').notNull(),
     requestedBy: text('requested_by').notNull(),
+    /** Higher goes first; those of one priority go in the order they came. */
+    priority: integer().notNull().default(0),
+    /** Given by whoever asks, so that asking twice is one job. */
+    idempotencyKey: text('idempotency_key').unique(),
+    /** Labels that a worker must have to take it. */
+    workerLabels: jsonb('worker_labels').$type<Record<string, string>>().notNull().default({}),
+    /** The job that this one tries again. */
+    retryOf: bigint('retry_of', { mode: 'number' }),
     repositoryUrl: text('repository_url').notNull(),
     binaryName: text('binary_name').notNull(),
     status: text().$type<JobStatus>().notNull().default('QUEUED'),
@@ -33,9 +41,13 @@ export const jobs = pgTable(
     finishedAt: moment('finished_at'),
   },
   (table) => [
-    index('jobs_queue').on(table.id).where(sql`${table.status} = 'QUEUED'`),
+    index('jobs_queue').on(table.priority.desc().nullsFirst(), table.id).where(sql`${table.status} = 'QUEUED'`),
     index('jobs_running').on(table.lastHeartbeatAt).where(sql`${table.status} = 'RUNNING'`),
-    index('jobs_by_project').on(table.project, table.id.desc()),
+    index('jobs_by_project').on(table.project, table.id),
+    index('jobs_by_status').on(table.status, table.id),
+    index('jobs_by_person').on(table.requestedBy, table.id),
+    index('jobs_by_commit').on(table.commitSha.op('text_pattern_ops'), table.id),
+    index('jobs_by_end').on(table.finishedAt),
   ],
 );
 

@@ -1,5 +1,5 @@
-import { integer, pgTable, text } from 'drizzle-orm/pg-core';
-import type { Role } from '../../packages/shared/src/words.ts';
+import { integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core';
+import type { WrittenProjectSettings } from '../../packages/shared/src/project-settings.ts';
 import { moment } from './columns.ts';
 
 export const projects = pgTable('projects', {
@@ -10,6 +10,8 @@ export const projects = pgTable('projects', {
   defaultRef: text('default_ref').notNull(),
   /** What the binary is called on the machines; the project's name unless told otherwise. */
   binaryName: text('binary_name').notNull(),
+  /** What was set for it; what is left out has its default (`packages/shared/src/project-settings.ts`). */
+  settings: jsonb().$type<WrittenProjectSettings>().notNull().default({}),
   createdBy: text('created_by').notNull(),
   createdAt: moment('created_at').notNull().defaultNow(),
 });
@@ -18,12 +20,4 @@ export const regions = pgTable('regions', {
   name: text().primaryKey(),
   /** The order in which regions are shown. */
   position: integer().notNull(),
-});
-
-/** Who may call the API. Only the SHA-256 of a token is kept: the token itself has 256 random bits. */
-export const apiTokens = pgTable('api_tokens', {
-  name: text().primaryKey(),
-  role: text().$type<Role>().notNull(),
-  tokenHash: text('token_hash').notNull().unique(),
-  createdAt: moment('created_at').notNull().defaultNow(),
 });

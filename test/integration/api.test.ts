@@ -1,7 +1,8 @@
 import { connectApi } from '@starling/local/api-client.ts';
+import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { openChangeFeed } from '@starling/server/api/change-feed.ts';
 import { startApiServer } from '@starling/server/api/server.ts';
-import { grantToken } from '@starling/server/api/tokens.ts';
+import { grantCredential } from '@starling/server/identities/credentials.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
 import { systemClock } from '@starling/shared/clock.ts';
@@ -29,7 +30,7 @@ beforeAll(async () => {
   await addRegions(test.database, ['eu', 'us']);
   await grantToken(test.database, 'ada', 'admin', 'admin-token');
   await grantToken(test.database, 'vera', 'viewer', 'viewer-token');
-  await grantToken(test.database, 'hubs', 'hub', 'hub-token');
+  await grantCredential(test.database, { kind: 'hub', name: 'hubs', region: null }, 'hub-token');
   const changes = await openChangeFeed(test.database);
   const versionKeys = postgresVersionKeys(test.database, systemClock, log);
   const server = await startApiServer({
@@ -90,7 +91,10 @@ describe('who may call', () => {
   });
 
   it('a viewer looks and changes nothing; a hub reports and looks at nothing', async () => {
-    expect(await as('viewer-token').session.whoAmI.query()).toMatchObject({ name: 'vera', role: 'viewer' });
+    expect(await as('viewer-token').session.whoAmI.query()).toMatchObject({
+      name: 'vera',
+      grants: [{ project: '*', role: 'viewer' }],
+    });
     expect(await refusal(as('viewer-token').jobs.create.mutate({ project: 'shop' }))).toMatchObject({
       code: 'FORBIDDEN',
     });

@@ -306,6 +306,7 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
         project,
         buildId: build.buildId,
         kind: 'DEPLOY',
+        status: 'RUNNING',
         requestedBy: 'test',
         reason: '',
         salt: 's',

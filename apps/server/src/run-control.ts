@@ -1,9 +1,9 @@
 import { systemClock } from '@starling/shared/clock.ts';
 import { Signer } from '@starling/shared/signing.ts';
 import { sql } from 'drizzle-orm';
+import { grantToken } from './accounts/tokens.ts';
 import { openChangeFeed } from './api/change-feed.ts';
 import { startApiServer } from './api/server.ts';
-import { grantToken } from './api/tokens.ts';
 import { openBlobStore } from './blobs/open-store.ts';
 import { resolveRef } from './builder/resolve-ref.ts';
 import type { ControlConfig } from './config.ts';
@@ -11,6 +11,7 @@ import type { Topic } from './db/changes.ts';
 import { connect, disconnect } from './db/connect.ts';
 import { standForLeader } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
+import { grantCredential } from './identities/credentials.ts';
 import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
 import { createLogger } from './lib/log.ts';
 import type { Loop } from './lib/loop.ts';
@@ -35,7 +36,9 @@ export async function runControl(config: ControlConfig): Promise<void> {
   const regions = config.STARLING_REGIONS.map(({ name }) => name);
   await configureRegions(database, regions);
   if (config.STARLING_ADMIN_TOKEN_FILE) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN_FILE);
-  if (config.STARLING_HUB_TOKEN_FILE) await grantToken(database, 'hubs', 'hub', config.STARLING_HUB_TOKEN_FILE);
+  if (config.STARLING_HUB_TOKEN_FILE) {
+    await grantCredential(database, { kind: 'hub', name: 'hubs', region: null }, config.STARLING_HUB_TOKEN_FILE);
+  }
 
   const versionKeys = openVersionKeys(
     {

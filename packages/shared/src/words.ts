@@ -16,9 +16,25 @@ export type ReplicaStatus = (typeof replicaStatuses)[number];
 export const deploymentKinds = ['DEPLOY', 'ROLLBACK', 'ROLL_FORWARD'] as const;
 export type DeploymentKind = (typeof deploymentKinds)[number];
 
-/** SUPERSEDED: a newer deployment of the project took its place before it ended. */
-export const deploymentStatuses = ['RUNNING', 'SUCCEEDED', 'FAILED', 'ABORTED', 'SUPERSEDED'] as const;
+/** WAITING: it has gates to pass. SUPERSEDED: a newer deployment of the project took its place before it ended. */
+export const deploymentStatuses = ['WAITING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'ABORTED', 'SUPERSEDED'] as const;
 export type DeploymentStatus = (typeof deploymentStatuses)[number];
+
+/** What a new deployment does while another one of its project is under way. */
+export const whenBusyChoices = ['REFUSE', 'QUEUE', 'REPLACE'] as const;
+export type WhenBusy = (typeof whenBusyChoices)[number];
+
+/** What may keep a deployment from beginning, in the order in which it is asked. */
+export const gateNames = ['review', 'approvals', 'freeze', 'queue', 'tasks'] as const;
+export type GateName = (typeof gateNames)[number];
+/** BYPASSED: a hotfix went through. REFUSED ends the deployment. */
+export const gateStatuses = ['WAITING', 'PASSED', 'BYPASSED', 'REFUSED'] as const;
+export type GateStatus = (typeof gateStatuses)[number];
+
+export const taskPhases = ['BEFORE', 'AFTER'] as const;
+export type TaskPhase = (typeof taskPhases)[number];
+export const taskStatuses = ['WAITING', 'QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'SKIPPED'] as const;
+export type TaskStatus = (typeof taskStatuses)[number];
 
 /** The states of the agent for one project, in the order an update goes through them. */
 export const machineSteps = [
@@ -36,7 +52,8 @@ export const machineSteps = [
 ] as const;
 export type MachineStep = (typeof machineSteps)[number];
 
-export const roles = ['admin', 'viewer', 'hub'] as const;
+/** What a person may be in a project, or in all: `permissions.ts` says what each may do. */
+export const roles = ['viewer', 'builder', 'deployer', 'approver', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
 const name = (what: string) =>

@@ -1,3 +1,4 @@
+import { describeGrants } from '@starling/shared/permissions.ts';
 import { Command } from 'commander';
 import type { OpenSession } from '../session.ts';
 
@@ -9,6 +10,6 @@ export function whoamiCommand(open: OpenSession): Command {
       const session = open(command);
       const me = await (await session.api()).session.whoAmI.query();
       const { server, from } = await session.access();
-      session.print({ ...me, server }, () => `${me.name} (${me.role}) on ${server}, from ${from}\n`);
+      session.print({ ...me, server }, () => `${me.name} (${describeGrants(me.grants)}) on ${server}, from ${from}\n`);
     });
 }

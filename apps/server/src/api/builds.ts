@@ -4,7 +4,8 @@ import { and, asc, desc, eq, inArray, like, or } from 'drizzle-orm';
 import { z } from 'zod';
 import { builds, deployments, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
-import { router, viewerProcedure } from './trpc.ts';
+import { ofBuild, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { needs, router } from './trpc.ts';
 
 export type Build = typeof builds.$inferSelect;
 export type Replica = typeof replicas.$inferSelect;
@@ -84,43 +85,49 @@ async function describeBuilds(database: Queryable, rows: Build[]) {
 }
 
 export const buildsRouter = router({
-  list: viewerProcedure
+  list: needs('view', somewhere)
     .input(z.object({ project: projectName.optional(), limit: z.number().int().min(1).max(200).default(50) }))
     .query(async ({ ctx, input }) => {
       const rows = await ctx.database
         .select()
         .from(builds)
-        .where(input.project ? eq(builds.project, input.project) : undefined)
+        .where(
+          and(visibleIn(ctx.caller, builds.project), input.project ? eq(builds.project, input.project) : undefined),
+        )
         .orderBy(desc(builds.createdAt))
         .limit(input.limit);
       return describeBuilds(ctx.database, rows);
     }),
 
-  get: viewerProcedure.input(z.object({ id: buildId })).query(async ({ ctx, input }) => {
-    const build = await findBuild(ctx.database, input.id.split('@')[0]!, input.id);
-    const [described] = await describeBuilds(ctx.database, [build]);
-    const [job] = await ctx.database.select().from(jobs).where(eq(jobs.id, build.jobId));
-    const history = await ctx.database
-      .select()
-      .from(deployments)
-      .where(eq(deployments.buildId, build.id))
-      .orderBy(desc(deployments.id))
-      .limit(20);
-    return { ...described!, job: job!, deployments: history };
-  }),
+  get: needs('view', ofBuild)
+    .input(z.object({ id: buildId }))
+    .query(async ({ ctx, input }) => {
+      const build = await findBuild(ctx.database, input.id.split('@')[0]!, input.id);
+      const [described] = await describeBuilds(ctx.database, [build]);
+      const [job] = await ctx.database.select().from(jobs).where(eq(jobs.id, build.jobId));
+      const history = await ctx.database
+        .select()
+        .from(deployments)
+        .where(eq(deployments.buildId, build.id))
+        .orderBy(desc(deployments.id))
+        .limit(20);
+      return { ...described!, job: job!, deployments: history };
+    }),
 
   /** The version picker: every recent build of a project, what runs now and what was last good. */
-  versions: viewerProcedure.input(z.object({ project: projectName })).query(async ({ ctx, input }) => {
-    const rows = await ctx.database
-      .select()
-      .from(builds)
-      .where(eq(builds.project, input.project))
-      .orderBy(desc(builds.createdAt))
-      .limit(50);
-    const { current, lastGood } = await currentAndLastGood(ctx.database, input.project);
-    const described = await describeBuilds(ctx.database, rows);
-    return described.map((build) => ({ ...build, current: build.id === current, lastGood: build.id === lastGood }));
-  }),
+  versions: needs('view', ofProject)
+    .input(z.object({ project: projectName }))
+    .query(async ({ ctx, input }) => {
+      const rows = await ctx.database
+        .select()
+        .from(builds)
+        .where(eq(builds.project, input.project))
+        .orderBy(desc(builds.createdAt))
+        .limit(50);
+      const { current, lastGood } = await currentAndLastGood(ctx.database, input.project);
+      const described = await describeBuilds(ctx.database, rows);
+      return described.map((build) => ({ ...build, current: build.id === current, lastGood: build.id === lastGood }));
+    }),
 });
 
 /**

@@ -1,14 +1,12 @@
 import type { Clock } from '@starling/shared/clock.ts';
-import type { Role } from '@starling/shared/words.ts';
+import type { PersonCaller } from '../accounts/tokens.ts';
 import type { Database } from '../db/connect.ts';
+import type { ProcessCaller } from '../identities/credentials.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { VersionKeySource } from './region-keys.ts';
 
-export interface Caller {
-  name: string;
-  role: Role;
-}
+export type Caller = PersonCaller | ProcessCaller;
 
 /** What every procedure can reach. `main.ts` makes one; each request adds its caller and id. */
 export interface ApiDependencies {

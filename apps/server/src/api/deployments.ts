@@ -10,7 +10,8 @@ import { type Build, currentAndLastGood, findBuild, regionNames, whyNotDeployabl
 import type { Caller, Context } from './context.ts';
 import { deploymentMachinesByRegion, deploymentMachinesList } from './deployment-machines.ts';
 import { findProject } from './projects.ts';
-import { adminProcedure, router, viewerProcedure } from './trpc.ts';
+import { ofDeployment, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { needs, router } from './trpc.ts';
 
 const deploymentId = z.number().int().positive();
 const reason = z.string().trim().max(1_000);
@@ -24,7 +25,7 @@ async function findDeployment(database: Database, id: number): Promise<Deploymen
 
 export const deploymentsRouter = router({
   /** Puts a build on every machine. Refused unless every region has it, and while another deployment runs. */
-  deploy: adminProcedure
+  deploy: needs('deploy', ofProject)
     .input(
       z.object({
         project: projectName,
@@ -45,7 +46,7 @@ export const deploymentsRouter = router({
     ),
 
   /** Goes back (or forward again) to a build that is already there. Takes the place of whatever runs. */
-  rollback: adminProcedure
+  rollback: needs('deploy', ofProject)
     .input(
       z.object({
         project: projectName,
@@ -64,7 +65,7 @@ export const deploymentsRouter = router({
     ),
 
   /** Stops a running deployment: machines go back to what was stable. Doing it twice is harmless. */
-  abort: adminProcedure
+  abort: needs('deploy', ofDeployment)
     .input(z.object({ id: deploymentId, reason: reason.default('') }))
     .mutation(async ({ ctx, input }) => {
       await findDeployment(ctx.database, input.id);
@@ -75,7 +76,7 @@ export const deploymentsRouter = router({
       return findDeployment(ctx.database, input.id);
     }),
 
-  list: viewerProcedure
+  list: needs('view', somewhere)
     .input(
       z.object({
         project: projectName.optional(),
@@ -84,7 +85,7 @@ export const deploymentsRouter = router({
       }),
     )
     .query(async ({ ctx, input }) => {
-      const conditions: SQL[] = [];
+      const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, deployments.project)];
       if (input.project) conditions.push(eq(deployments.project, input.project));
       if (input.before) conditions.push(lt(deployments.id, input.before));
       const rows = await ctx.database
@@ -98,14 +99,16 @@ export const deploymentsRouter = router({
     }),
 
   /** One deployment with what the machines confirmed, region by region. */
-  get: viewerProcedure.input(z.object({ id: deploymentId })).query(async ({ ctx, input }) => {
-    const deployment = await findDeployment(ctx.database, input.id);
-    const [build] = await ctx.database.select().from(builds).where(eq(builds.id, deployment.buildId));
-    const regions = await deploymentMachinesByRegion(ctx.database, deployment);
-    return { ...deployment, build: build!, regions };
-  }),
+  get: needs('view', ofDeployment)
+    .input(z.object({ id: deploymentId }))
+    .query(async ({ ctx, input }) => {
+      const deployment = await findDeployment(ctx.database, input.id);
+      const [build] = await ctx.database.select().from(builds).where(eq(builds.id, deployment.buildId));
+      const regions = await deploymentMachinesByRegion(ctx.database, deployment);
+      return { ...deployment, build: build!, regions };
+    }),
 
-  machines: viewerProcedure
+  machines: needs('view', ofDeployment)
     .input(
       z.object({
         id: deploymentId,
@@ -177,6 +180,8 @@ async function start(
         previousBuildId: from?.id ?? null,
         requestedBy: ctx.caller.name,
         reason: why,
+        status: 'RUNNING',
+        startedAt: new Date(ctx.clock.now()),
         salt: randomBytes(12).toString('base64url'),
       })
       .returning();

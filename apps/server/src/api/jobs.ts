@@ -7,7 +7,8 @@ import type { Database } from '../db/connect.ts';
 import { cancelJob } from '../jobs/cancel.ts';
 import { createJob } from '../jobs/create.ts';
 import { findProject } from './projects.ts';
-import { adminProcedure, router, viewerProcedure } from './trpc.ts';
+import { ofJob, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { needs, router } from './trpc.ts';
 
 const jobId = z.number().int().positive();
 
@@ -45,7 +46,7 @@ async function readLog(database: Database, id: number, after: z.infer<typeof log
 
 export const jobsRouter = router({
   /** Queues a build of a commit. A ref is settled to its SHA now, so that a later push changes nothing. */
-  create: adminProcedure
+  create: needs('build', ofProject)
     .input(
       z.object({
         project: projectName,
@@ -77,7 +78,7 @@ export const jobsRouter = router({
     }),
 
   /** Ends a job that has not ended yet; a running recipe is stopped. Doing it twice is harmless. */
-  cancel: adminProcedure
+  cancel: needs('build', ofJob)
     .input(z.object({ id: jobId, reason: z.string().trim().max(1_000).default('') }))
     .mutation(async ({ ctx, input }) => {
       await findJob(ctx.database, input.id);
@@ -90,7 +91,7 @@ export const jobsRouter = router({
     }),
 
   /** Newest first; `before` is the id of the last one of the page before. */
-  list: viewerProcedure
+  list: needs('view', somewhere)
     .input(
       z.object({
         project: projectName.optional(),
@@ -100,7 +101,7 @@ export const jobsRouter = router({
       }),
     )
     .query(({ ctx, input }) => {
-      const conditions: SQL[] = [];
+      const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, jobs.project)];
       if (input.project) conditions.push(eq(jobs.project, input.project));
       if (input.status) conditions.push(eq(jobs.status, input.status));
       if (input.before) conditions.push(lt(jobs.id, input.before));
@@ -112,18 +113,20 @@ export const jobsRouter = router({
         .limit(input.limit);
     }),
 
-  get: viewerProcedure.input(z.object({ id: jobId })).query(async ({ ctx, input }) => {
-    const job = await findJob(ctx.database, input.id);
-    const stages = await ctx.database
-      .select()
-      .from(jobStageTimes)
-      .where(eq(jobStageTimes.jobId, job.id))
-      .orderBy(asc(jobStageTimes.attempt), asc(jobStageTimes.startedAt));
-    return { ...job, stages };
-  }),
+  get: needs('view', ofJob)
+    .input(z.object({ id: jobId }))
+    .query(async ({ ctx, input }) => {
+      const job = await findJob(ctx.database, input.id);
+      const stages = await ctx.database
+        .select()
+        .from(jobStageTimes)
+        .where(eq(jobStageTimes.jobId, job.id))
+        .orderBy(asc(jobStageTimes.attempt), asc(jobStageTimes.startedAt));
+      return { ...job, stages };
+    }),
 
   /** Part of the log after a position; `ended` when the job is over and nothing follows. */
-  readLog: viewerProcedure
+  readLog: needs('view', ofJob)
     .input(z.object({ id: jobId, after: logPosition.default(logStart) }))
     .query(async ({ ctx, input }) => {
       const { status } = await findJob(ctx.database, input.id);
@@ -132,7 +135,7 @@ export const jobsRouter = router({
     }),
 
   /** The log from a position on, as it is written; ends when the job is over and all has been said. */
-  followLog: viewerProcedure
+  followLog: needs('view', ofJob)
     .input(z.object({ id: jobId, after: logPosition.default(logStart) }))
     .subscription(async function* ({ ctx, input, signal }) {
       let after = input.after;

@@ -5,7 +5,8 @@ import type { Database } from '../db/connect.ts';
 import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
 import { keysOfRegion } from './region-keys.ts';
-import { router, viewerProcedure } from './trpc.ts';
+import { somewhere, visibleIn } from './scopes.ts';
+import { needs, router } from './trpc.ts';
 
 /** One cell of the version × region matrix. */
 export interface RegionOfProject {
@@ -58,7 +59,7 @@ const desiredBuildOf = (key: VersionKey | undefined) => key?.candidate?.build ??
 
 export const overviewRouter = router({
   /** What runs where, what is wrong and what changed last: the first screen in one read. */
-  get: viewerProcedure.query(async ({ ctx }) => {
+  get: needs('view', somewhere).query(async ({ ctx }) => {
     const { database } = ctx;
     const { rows, fleet } = await cellsOf(database);
     const keysByRegion = new Map(
@@ -68,7 +69,11 @@ export const overviewRouter = router({
         ),
       ),
     );
-    const everyProject = await database.select().from(projects).orderBy(asc(projects.name));
+    const everyProject = await database
+      .select()
+      .from(projects)
+      .where(visibleIn(ctx.caller, projects.name))
+      .orderBy(asc(projects.name));
     const described = await Promise.all(
       everyProject.map(async (project) => {
         const [deployment] = await database
@@ -116,7 +121,7 @@ export const overviewRouter = router({
   }),
 
   /** The topics that changed, a few times a second at most; the first frame names them all. */
-  changes: viewerProcedure.subscription(async function* ({ ctx, signal }) {
+  changes: needs('view', somewhere).subscription(async function* ({ ctx, signal }) {
     yield* gatherChanges(ctx.changes, 250, signal ?? new AbortController().signal);
   }),
 });

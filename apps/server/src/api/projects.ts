@@ -1,11 +1,14 @@
 import { StarlingError } from '@starling/shared/errors.ts';
+import { projectSettings, settingsOf, type WrittenProjectSettings } from '@starling/shared/project-settings.ts';
 import { projectName } from '@starling/shared/words.ts';
 import { asc, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { projects } from '../../../../drizzle/schema/index.ts';
+import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Queryable } from '../db/connect.ts';
-import { adminProcedure, router, viewerProcedure } from './trpc.ts';
+import { everywhere, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { needs, router } from './trpc.ts';
 
 /** The project of this name; NOT_FOUND, with the names there are, when there is none. */
 export async function findProject(database: Queryable, name: string) {
@@ -22,9 +25,50 @@ export async function findProject(database: Queryable, name: string) {
 }
 
 export const projectsRouter = router({
-  list: viewerProcedure.query(({ ctx }) => ctx.database.select().from(projects).orderBy(asc(projects.name))),
+  list: needs('view', somewhere).query(({ ctx }) =>
+    ctx.database.select().from(projects).where(visibleIn(ctx.caller, projects.name)).orderBy(asc(projects.name)),
+  ),
 
-  add: adminProcedure
+  /** The settings with every default filled in; `written` is what was set. Secrets in them are shown to administrators. */
+  settings: needs('administer', ofProject)
+    .input(z.object({ project: projectName }))
+    .query(async ({ ctx, input }) => {
+      const project = await findProject(ctx.database, input.project);
+      return { settings: settingsOf(project.settings), written: project.settings };
+    }),
+
+  /** Replaces the settings of a project; what is left out has its default from now on. */
+  configure: needs('administer', ofProject)
+    .input(z.object({ project: projectName, settings: z.unknown() }))
+    .mutation(async ({ ctx, input }) => {
+      const parsed = projectSettings.safeParse(input.settings);
+      if (!parsed.success) {
+        const issue = parsed.error.issues[0]!;
+        const field = ['settings', ...issue.path].join('.');
+        throw new StarlingError('INVALID_INPUT', `${field}: ${issue.message}`, {
+          field,
+          fix: 'docs/reference/project-settings.md lists every setting.',
+        });
+      }
+      const before = await findProject(ctx.database, input.project);
+      // As written, so that "14d" is read as "14d" again; checked above.
+      const written = input.settings as WrittenProjectSettings;
+      await ctx.database.transaction(async (tx) => {
+        await tx.update(projects).set({ settings: written }).where(eq(projects.name, input.project));
+        await announce(tx, 'projects');
+        await recordAudit(tx, {
+          actor: ctx.caller.name,
+          action: 'project.configure',
+          project: input.project,
+          target: input.project,
+          details: { before: withoutSecrets(before.settings), after: withoutSecrets(written) },
+          requestId: ctx.requestId,
+        });
+      });
+      return { settings: parsed.data, written };
+    }),
+
+  add: needs('administer', everywhere)
     .input(
       z.object({
         name: projectName,
@@ -62,7 +106,20 @@ export const projectsRouter = router({
           });
         }
         await announce(tx, 'projects');
+        await recordAudit(tx, {
+          actor: ctx.caller.name,
+          action: 'project.add',
+          project: project.name,
+          target: project.name,
+          details: { repositoryUrl: project.repositoryUrl, defaultRef, binaryName: project.binaryName },
+          requestId: ctx.requestId,
+        });
         return project;
       });
     }),
 });
+
+/** For the audit log: who changed a secret shows, the secret does not. */
+function withoutSecrets(settings: unknown): unknown {
+  return JSON.parse(JSON.stringify(settings ?? {}, (key, value) => (key === 'secret' ? '(set)' : value)));
+}

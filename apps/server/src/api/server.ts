@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import fastifyStatic from '@fastify/static';
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { callerOf } from './caller.ts';
 import type { ApiDependencies, Context } from './context.ts';
 import { rootRouter } from './root.ts';
-import { callerOf } from './tokens.ts';
 
 export interface ApiServerOptions extends ApiDependencies {
   host: string;

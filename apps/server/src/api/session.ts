@@ -1,5 +1,10 @@
-import { router, viewerProcedure } from './trpc.ts';
+import { somewhere } from './scopes.ts';
+import { needs, router } from './trpc.ts';
 
 export const sessionRouter = router({
-  whoAmI: viewerProcedure.query(({ ctx }) => ({ ...ctx.caller, version: ctx.version })),
+  whoAmI: needs('view', somewhere).query(({ ctx: { caller, version } }) => ({
+    name: caller.name,
+    grants: caller.kind === 'person' ? caller.grants : [],
+    version,
+  })),
 });

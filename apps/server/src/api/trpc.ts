@@ -1,8 +1,16 @@
 import { type ErrorCode, StarlingError } from '@starling/shared/errors.ts';
-import type { Role } from '@starling/shared/words.ts';
+import {
+  allows,
+  allProjects,
+  identityAllows,
+  type Permission,
+  projectsWith,
+  rolesWith,
+} from '@starling/shared/permissions.ts';
 import { initTRPC, TRPCError } from '@trpc/server';
 import { ZodError } from 'zod';
 import type { Caller, Context } from './context.ts';
+import type { Scope } from './scopes.ts';
 
 const trpcCodes = {
   INVALID_INPUT: 'BAD_REQUEST',
@@ -16,17 +24,26 @@ const trpcCodes = {
   INTERNAL: 'INTERNAL_SERVER_ERROR',
 } as const satisfies Record<ErrorCode, TRPCError['code']>;
 
-const t = initTRPC.context<Context>().create({
-  // The one place where an error gets the shape that clients see: a code, the field, the fix and the request's id.
-  errorFormatter: ({ shape, error, ctx }) => {
-    const described = describe(error);
-    return {
-      message: described.message,
-      code: shape.code,
-      data: { ...shape.data, stack: undefined, ...described, requestId: ctx?.requestId ?? null },
-    };
-  },
-});
+/** What is known of a procedure without calling it. */
+export interface ProcedureMeta {
+  permission: Permission;
+  scope: string;
+}
+
+const t = initTRPC
+  .context<Context>()
+  .meta<ProcedureMeta>()
+  .create({
+    // The one place where an error gets the shape that clients see: a code, the field, the fix and the request's id.
+    errorFormatter: ({ shape, error, ctx }) => {
+      const described = describe(error);
+      return {
+        message: described.message,
+        code: shape.code,
+        data: { ...shape.data, stack: undefined, ...described, requestId: ctx?.requestId ?? null },
+      };
+    },
+  });
 
 export interface DescribedError {
   starlingCode: ErrorCode;
@@ -70,28 +87,44 @@ const errors = t.middleware(async ({ ctx, path, next }) => {
   return result;
 });
 
-function allow(...allowed: Role[]) {
-  return t.middleware(({ ctx, next }) => {
-    if (!ctx.caller) {
+export const router = t.router;
+const procedure = t.procedure.use(errors);
+
+/**
+ * A procedure for those who have `permission` in the scope of the call. The permission is part of the procedure's `meta`,
+ * so that a test can see that none was forgotten. The scope is read from the input before it is validated: what is not
+ * there, or is no name of anything, needs the permission in some project, and the procedure itself then refuses it.
+ */
+export function needs(permission: Permission, scope: Scope) {
+  return procedure.meta({ permission, scope: scope.name }).use(async ({ ctx, getRawInput, next }) => {
+    const { caller } = ctx;
+    if (!caller) {
       throw new StarlingError('UNAUTHENTICATED', 'You are not signed in.', {
         fix: 'Sign in to the console, or give the CLI a token.',
       });
     }
-    if (!allowed.includes(ctx.caller.role)) {
-      throw new StarlingError(
-        'FORBIDDEN',
-        `${ctx.caller.name} may not do this: it needs the role ${allowed.join(' or ')}.`,
-      );
-    }
-    return next({ ctx: { ...ctx, caller: ctx.caller as Caller } });
+    const project = caller.kind === 'person' ? await scope.projectOf(await getRawInput(), ctx) : undefined;
+    if (!mayDo(caller, permission, project)) throw forbidden(caller, permission, project);
+    return next({ ctx: { ...ctx, caller } });
   });
 }
 
-export const router = t.router;
-const procedure = t.procedure.use(errors);
-/** For whoever may look. */
-export const viewerProcedure = procedure.use(allow('viewer', 'admin'));
-/** For whoever may change things. */
-export const adminProcedure = procedure.use(allow('admin'));
-/** For hubs alone. */
-export const hubProcedure = procedure.use(allow('hub'));
+function mayDo(caller: Caller, permission: Permission, project: string | undefined): boolean {
+  if (caller.kind !== 'person') return identityAllows(caller.kind, permission);
+  if (project !== undefined) return allows(caller.grants, permission, project);
+  return projectsWith(caller.grants, permission).length > 0;
+}
+
+function forbidden(caller: Caller, permission: Permission, project: string | undefined): StarlingError {
+  const where = project === undefined ? '' : project === allProjects ? ' in all projects' : ` in ${project}`;
+  const roles = rolesWith(permission);
+  return new StarlingError(
+    'FORBIDDEN',
+    `${caller.name} may not do this: it needs the permission "${permission}"${where}.`,
+    roles.length > 0
+      ? {
+          fix: `Ask an administrator for the role ${roles.filter((role) => role !== 'admin').join(' or ') || 'admin'}${where}.`,
+        }
+      : {},
+  );
+}

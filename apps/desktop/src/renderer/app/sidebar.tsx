@@ -1,4 +1,5 @@
 import { Menu } from '@base-ui/react/menu';
+import { describeGrants } from '@starling/shared/permissions.ts';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import {
@@ -207,7 +208,7 @@ function AccountMenu({ isWide }: { isWide: boolean }) {
         <Menu.Positioner side="top" align="start" sideOffset={6} className="z-50">
           <Menu.Popup className="appear w-56 rounded-lg border border-line bg-raised p-1 shadow-high outline-none">
             <p className="px-2.5 py-1.5 text-xs text-ink-3">
-              {caller?.name}, {caller?.role}
+              {caller?.name}, {describeGrants(caller?.grants ?? [])}
               {caller && <span className="block">Starling {caller.version}</span>}
             </p>
             <Menu.RadioGroup value={theme} onValueChange={(value) => setTheme(value as Theme)}>

@@ -91,6 +91,7 @@ const jobLooks: Record<JobStatus, Look> = {
   CANCELLED: { tone: 'idle', icon: Ban, word: 'Cancelled' },
 };
 const deploymentLooks: Record<DeploymentStatus, Look> = {
+  WAITING: { tone: 'idle', icon: Clock, word: 'Waiting' },
   RUNNING: { tone: 'busy', icon: LoaderCircle, word: 'Running', spinning: true },
   SUCCEEDED: { tone: 'ok', icon: CircleCheck, word: 'Succeeded' },
   FAILED: { tone: 'bad', icon: CircleX, word: 'Failed' },

@@ -1,3 +1,4 @@
+import { projectsWith } from '@starling/shared/permissions.ts';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState, useSyncExternalStore } from 'react';
 import { api } from './api.ts';
@@ -43,7 +44,12 @@ export function useWhyReadOnly(): string | null {
   const state = useConnection((connection) => connection.state);
   const { data: caller } = useCaller();
   if (state === 'stale') return 'The connection is lost; changes wait until it is back.';
-  if (caller && caller.role !== 'admin') return `${caller.name} may look, but not change anything.`;
+  const mayChange =
+    caller &&
+    (['build', 'deploy', 'administer'] as const).some(
+      (permission) => projectsWith(caller.grants, permission).length > 0,
+    );
+  if (caller && !mayChange) return `${caller.name} may look, but not change anything.`;
   return null;
 }
 
