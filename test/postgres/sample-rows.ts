@@ -63,9 +63,10 @@ export async function addBuild(
   await addProject(database, project);
   const { id } = await addJob(database, project);
   const queue = jobQueue(database);
-  let attempt = (await queue.take('test-worker'))!;
+  let [attempt] = await queue.take('test-worker');
   // Jobs that the test left waiting are older and come first.
-  while (attempt.jobId !== id) attempt = (await queue.take('test-worker'))!;
+  while (attempt && attempt.jobId !== id) [attempt] = await queue.take('test-worker');
+  if (!attempt) throw new Error(`job ${id} could not be taken`);
   const build = finishedBuild(await queue.reserveBuildId(attempt), overrides);
   await queue.complete(attempt, build);
   return { attempt, build };

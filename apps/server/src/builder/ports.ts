@@ -28,9 +28,19 @@ export interface FinishedBuild {
   fileCount: number;
 }
 
+export interface TakeOptions {
+  /** What the worker can do: it gets only jobs that ask for some of these, or for nothing. None when left out. */
+  labels?: Record<string, string>;
+  /** The most jobs to take, from 1; 1 when left out. */
+  limit?: number;
+}
+
 export interface JobQueue {
-  /** The oldest QUEUED job, now RUNNING for `worker`; undefined when there is none. */
-  take(worker: string): Promise<Attempt | undefined>;
+  /**
+   * Makes QUEUED jobs RUNNING for `worker`: the highest priority first, then the oldest. Empty when there is none for
+   * it, when its project runs as many as it may, or when the worker is draining or shut out.
+   */
+  take(worker: string, options?: TakeOptions): Promise<Attempt[]>;
   /** False when the attempt is no longer ours (requeued, cancelled, over its deadline): stop working on it. */
   heartbeat(attempt: Attempt): Promise<boolean>;
   /** The stage the attempt is in now. */

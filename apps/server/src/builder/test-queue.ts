@@ -61,12 +61,12 @@ export class TestQueue implements JobQueue {
     });
   }
 
-  async take(worker: string): Promise<Attempt | undefined> {
+  async take(worker: string): Promise<Attempt[]> {
     const job = this.jobs.find(({ status }) => status === 'QUEUED');
-    if (!job) return undefined;
+    if (!job) return [];
     job.status = 'RUNNING';
     job.attempt = { ...job.attempt, worker };
-    return this.#said(job.attempt);
+    return this.#said([job.attempt]);
   }
 
   async heartbeat(attempt: Attempt): Promise<boolean> {

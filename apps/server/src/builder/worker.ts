@@ -79,7 +79,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     for (let troubles = 0; !stopping.aborted; ) {
       const full = await almostFull(home.work, bench.minFreeBytes, bench.freeBytesOf);
       if (full !== undefined) return log.error(`no job is taken: ${full}`);
-      const attempt = await within(clock, 30_000, 'the job queue', options.queue.take(options.name));
+      const [attempt] = await within(clock, 30_000, 'the job queue', options.queue.take(options.name));
       if (!attempt) return;
       const trouble = await bench.work(attempt, stopping);
       // When a store or the network is down, jobs are not to use up their attempts within a second.

@@ -18,19 +18,21 @@ export function jobQueue(database: Database): JobQueue {
     take: (worker) =>
       database.transaction(async (tx) => {
         const oldest = await takeOldestQueued(tx);
-        if (!oldest) return undefined;
+        if (!oldest) return [];
         const job = await setRunning(tx, oldest.id, worker);
         await announce(tx, 'jobs');
-        return {
-          jobId: job.id,
-          attempt: job.attempts,
-          worker,
-          project: job.project,
-          commitSha: job.commitSha,
-          repositoryUrl: job.repositoryUrl,
-          binaryName: job.binaryName,
-          deadlineAt: job.startedAt!.getTime() + job.deadlineMs,
-        };
+        return [
+          {
+            jobId: job.id,
+            attempt: job.attempts,
+            worker,
+            project: job.project,
+            commitSha: job.commitSha,
+            repositoryUrl: job.repositoryUrl,
+            binaryName: job.binaryName,
+            deadlineAt: job.startedAt!.getTime() + job.deadlineMs,
+          },
+        ];
       }),
     heartbeat: (attempt) => heartbeat(database, attempt),
     enterStage: (attempt, stage) => enterStage(database, attempt, stage),
