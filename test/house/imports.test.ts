@@ -10,7 +10,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The rooms of the server, each with the rooms it may import; only the files beside them import freely. */
 const serverRooms: Record<string, string[]> = {
   accounts: ['db', 'lib'],
-  api: ['accounts', 'audit', 'db', 'fleet', 'identities', 'jobs', 'lib'],
+  alerts: ['db', 'lib'],
+  api: ['accounts', 'alerts', 'audit', 'db', 'fleet', 'identities', 'jobs', 'lib', 'tasks', 'webhooks'],
   artifacts: ['lib'],
   audit: ['db'],
   blobs: ['lib'],
@@ -25,7 +26,9 @@ const serverRooms: Record<string, string[]> = {
   regions: ['db'],
   rollouts: ['db', 'fleet', 'lib', 'version-keys'],
   synchronizer: ['blobs', 'db', 'lib'],
+  tasks: ['db', 'lib', 'processes'],
   'version-keys': ['db', 'lib'],
+  webhooks: ['audit', 'db', 'jobs', 'lib'],
 };
 
 /** The workspaces, each with those it may import; `type:` ones only as types. */
