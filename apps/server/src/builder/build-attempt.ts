@@ -11,14 +11,14 @@ import { makeManifest } from '../artifacts/make-manifest.ts';
 import { packArtifact } from '../artifacts/pack.ts';
 import { type BlobStore, manifestKey, packKey } from '../blobs/blob-store.ts';
 import { bytesSource, fileSource } from '../blobs/file-source.ts';
+import type { ProcessBook } from '../processes/process-book.ts';
+import { type CommandEnd, runCommand } from '../processes/run-command.ts';
 import { type Commit, checkOut } from './checkout.ts';
 import { almostFull, type FreeBytes } from './disk-watch.ts';
 import { GitError, withoutCredentials } from './git.ts';
 import type { JobLog } from './job-log.ts';
 import type { Mirrors } from './mirror.ts';
 import type { Attempt, FinishedBuild } from './ports.ts';
-import type { ProcessBook } from './process-book.ts';
-import { type RecipeEnd, runRecipe } from './run-recipe.ts';
 import type { AttemptFolder } from './work-home.ts';
 
 /** What the stages of one attempt work with. */
@@ -140,7 +140,7 @@ async function recipeStage(tools: AttemptTools, recipe: Recipe, commit: Commit):
   const { command, timeoutMs } = recipe.build;
   jobLog.line(`running: ${command}`);
   const took = stopwatch(clock);
-  const end = await runRecipe({
+  const end = await runCommand({
     command,
     folder: folder.checkout,
     scratch: folder.scratch,
@@ -220,10 +220,10 @@ async function uploadStage(
   jobLog.line(`  uploaded in ${took()}: manifest ${manifest.digest}`);
 }
 
-const howItEnded = (end: RecipeEnd): string =>
+const howItEnded = (end: CommandEnd): string =>
   end.exitCode === null ? `was ended by ${end.endedBy}` : `exited with code ${end.exitCode}`;
 
-const lastWords = (end: RecipeEnd): string =>
+const lastWords = (end: CommandEnd): string =>
   end.lastLines.length === 0 ? '' : `: ${end.lastLines.join(' | ').slice(-600)}`;
 
 function stopwatch(clock: Clock): () => string {

@@ -1,8 +1,8 @@
 import { copyFile, mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ProcessBook } from '../processes/process-book.ts';
 import { GitError, runGit } from './git.ts';
 import { objectFormat } from './mirror.ts';
-import type { ProcessBook } from './process-book.ts';
 
 export interface Commit {
   author: string;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { isAbsolute } from 'node:path';
 import { signalGroup } from '@starling/host/process-group.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
-import type { ProcessBook } from './process-book.ts';
+import type { ProcessBook } from '../processes/process-book.ts';
 
 export interface GitOptions {
   /** How long the command may take, in milliseconds; 2 minutes by default. */

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { systemClock } from '@starling/shared/clock.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openProcessBook } from '../processes/process-book.ts';
 import { checkOut } from './checkout.ts';
 import { Mirrors, mirrorName } from './mirror.ts';
-import { openProcessBook } from './process-book.ts';
 import { TestRepository } from './test-repository.ts';
 
 let folder: string;

@@ -5,8 +5,8 @@ import { lock } from '@starling/host/lock-file.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import type { ProcessBook } from '../processes/process-book.ts';
 import { checkRepositoryUrl, GitError, remoteOptions, runGit, withoutCredentials } from './git.ts';
-import type { ProcessBook } from './process-book.ts';
 
 // A worker keeps a bare copy of each repository, so that of the next commit only what is new is fetched. A commit is
 // fetched by its SHA and kept by a ref of its own, `refs/starling/<sha>`, whichever branches come and go.

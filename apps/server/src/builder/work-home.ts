@@ -6,7 +6,7 @@ import { diskError } from '@starling/host/disk-error.ts';
 import { tryLock } from '@starling/host/lock-file.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { endNotedGroups, openProcessBook, type ProcessBook } from './process-book.ts';
+import { endNotedGroups, openProcessBook, type ProcessBook } from '../processes/process-book.ts';
 
 // A worker's folder: `mirrors`, which workers of the same data directory share, and for each worker by name `work`,
 // with one folder for each attempt, and `processes`. What a killed worker left there is cleared away by the next

@@ -10,27 +10,27 @@ import { signalGroup } from '@starling/host/process-group.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import type { ProcessBook } from './process-book.ts';
 
-export interface RecipeRun {
+export interface CommandRun {
   /** Run with `sh -c`. */
   command: string;
-  /** Where it runs: the checkout. */
+  /** Where it runs. */
   folder: string;
-  /** A folder outside the checkout for what the run itself needs. */
+  /** A folder outside of that for what the run itself needs. */
   scratch: string;
   /** All that it finds in its environment. */
   environment: Record<string, string>;
   timeoutMs: number;
   /** How long it has to end by itself after SIGTERM, in milliseconds. */
   graceMs: number;
-  /** Output and error output in the order they were written; the recipe waits while this is pending. */
+  /** Output and error output in the order they were written; the command waits while this is pending. */
   onOutput: (text: string) => Promise<void>;
-  /** Ends the recipe. */
+  /** Ends the command. */
   signal: AbortSignal;
   clock: Clock;
   processes: ProcessBook;
 }
 
-export interface RecipeEnd {
+export interface CommandEnd {
   /** Null when it was ended by a signal. */
   exitCode: number | null;
   endedBy: NodeJS.Signals | null;
@@ -45,16 +45,16 @@ const keptTailChars = 2_000;
 const drainMs = 2_000;
 
 // The shell waits until it is told to go: by then its group is noted, so that a worker killed at any moment leaves
-// no recipe that nobody knows of. Told nothing, because its worker is gone, it ends.
+// no command that nobody knows of. Told nothing, because its worker is gone, it ends.
 const gate = 'read -r go || exit 125; exec </dev/null; exec /bin/sh -c "$1"';
 
 /**
- * Runs a recipe in a process group of its own and returns when the whole group has ended, whatever the reason:
+ * Runs a command in a process group of its own and returns when the whole group has ended, whatever the reason:
  * its end, its time being over, or the signal (which then is not thrown: the caller knows).
  */
-export async function runRecipe(run: RecipeRun): Promise<RecipeEnd> {
+export async function runCommand(run: CommandRun): Promise<CommandEnd> {
   const output = await openOutput(run.scratch);
-  const child = spawn('/bin/sh', ['-c', gate, 'recipe', run.command], {
+  const child = spawn('/bin/sh', ['-c', gate, 'command', run.command], {
     cwd: run.folder,
     env: run.environment,
     detached: true,
@@ -65,7 +65,7 @@ export async function runRecipe(run: RecipeRun): Promise<RecipeEnd> {
     child.once('exit', (code, by) => resolve({ code, by }));
   });
   const tail = { text: '' };
-  // Only the recipe and what it starts hold the write end now, so that it closes with the last of them.
+  // Only the command and what it starts hold the write end now, so that it closes with the last of them.
   closeSync(output.writeEnd);
   const drained = drain(output.readEnd, run.onOutput, tail);
   try {
@@ -87,7 +87,7 @@ export async function runRecipe(run: RecipeRun): Promise<RecipeEnd> {
     const { code, by } = await exited;
     over.abort();
     await Promise.all(watches);
-    // The group goes as a whole: what the recipe left in the background would change files while they are packed.
+    // The group goes as a whole: what was left in the background would go on changing files.
     const leftProcesses = signalGroup(leader, 'SIGKILL');
     await Promise.race([drained, run.clock.sleep(drainMs)]);
     await strikeOut();
@@ -98,7 +98,7 @@ export async function runRecipe(run: RecipeRun): Promise<RecipeEnd> {
   }
 }
 
-async function endWhen(reason: Promise<void>, leader: number, run: RecipeRun, over: AbortSignal): Promise<void> {
+async function endWhen(reason: Promise<void>, leader: number, run: CommandRun, over: AbortSignal): Promise<void> {
   await reason;
   if (over.aborted) return;
   signalGroup(leader, 'SIGTERM');
@@ -128,7 +128,7 @@ async function openOutput(scratch: string) {
   return { readEnd: new Socket({ fd: readFd, readable: true, writable: false }), writeEnd };
 }
 
-async function drain(readEnd: Socket, onOutput: RecipeRun['onOutput'], tail: { text: string }): Promise<void> {
+async function drain(readEnd: Socket, onOutput: CommandRun['onOutput'], tail: { text: string }): Promise<void> {
   const decoder = new StringDecoder('utf8');
   const pass = async (text: string) => {
     if (text === '') return;
