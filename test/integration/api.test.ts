@@ -1,7 +1,4 @@
-import { connectApi } from '@starling/local/api-client.ts';
 import { grantToken } from '@starling/server/accounts/tokens.ts';
-import { openChangeFeed } from '@starling/server/api/change-feed.ts';
-import { startApiServer } from '@starling/server/api/server.ts';
 import { grantCredential } from '@starling/server/identities/credentials.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
@@ -13,6 +10,7 @@ import { eq } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sampleKey } from '../../apps/server/src/version-keys/version-key-store-contract.ts';
 import { deployments, machines, replicas } from '../../drizzle/schema/index.ts';
+import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { addBuild, addProject, addRegions, someSha } from '../postgres/sample-rows.ts';
 
@@ -23,7 +21,7 @@ let url: string;
 /** What stands in for the key store of a region, where something does. */
 const standIns = new Map<string, () => Promise<VersionKey[]>>();
 let stop: () => Promise<void>;
-const as = (token: string) => connectApi(url, token);
+let as: TestApi['as'];
 const admin = () => as('admin-token');
 
 beforeAll(async () => {
@@ -31,18 +29,9 @@ beforeAll(async () => {
   await grantToken(test.database, 'ada', 'admin', 'admin-token');
   await grantToken(test.database, 'vera', 'viewer', 'viewer-token');
   await grantCredential(test.database, { kind: 'hub', name: 'hubs', region: null }, 'hub-token');
-  const changes = await openChangeFeed(test.database);
   const versionKeys = postgresVersionKeys(test.database, systemClock, log);
-  const server = await startApiServer({
-    host: '127.0.0.1',
-    port: 0,
-    consoleFolder: undefined,
-    isHealthy: async () => ({ healthy: true }),
-    database: test.database,
-    changes,
+  const server = await startTestApi(test.database, {
     versionKeys: { list: (region) => standIns.get(region)?.() ?? versionKeys.list(region) },
-    clock: systemClock,
-    log,
     resolveRef: async (_, ref) => {
       if (ref === 'main' || ref === 'HEAD') return knownSha;
       throw new StarlingError('NOT_FOUND', `the repository has no ref "${ref}"`, {
@@ -50,14 +39,8 @@ beforeAll(async () => {
         fix: 'Branches: main.',
       });
     },
-    limits: { maxAttempts: 3, buildDeadlineMs: 900_000 },
-    version: 'test',
   });
-  url = server.url;
-  stop = async () => {
-    await server.stop();
-    await changes.stop();
-  };
+  ({ url, as, stop } = server);
 });
 afterAll(() => stop());
 

@@ -104,9 +104,28 @@ const control = z
     STARLING_QUEUE_DEADLINE: duration('24h'),
     STARLING_MONITOR_EVERY: duration('15s'),
     STARLING_SYNCHRONIZE_EVERY: duration('1m'),
+    STARLING_PUBLIC_URL: z
+      .url({ protocol: /^https?$/ })
+      .transform((text) => text.replace(/\/+$/, ''))
+      .optional(),
+    STARLING_ALERTS_EVERY: duration('15s'),
+    STARLING_REPLICATION_LATE: duration('10m'),
+    STARLING_BUDGET: duration('30m'),
+    STARLING_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+    STARLING_SMTP_PASSWORD_FILE: fileText.optional(),
+    STARLING_MAIL_FROM: z.string().min(3).max(300).optional(),
     STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
   })
   .superRefine(needBothOfEtcdUser)
+  .superRefine(({ STARLING_SMTP_URL: server, STARLING_MAIL_FROM: from }, context) => {
+    if ((server === undefined) === (from === undefined)) return;
+    const [path, beside] = ['STARLING_SMTP_URL', 'STARLING_MAIL_FROM'];
+    context.addIssue({
+      code: 'custom',
+      path: [server ? path : beside],
+      message: `must be set beside ${server ? beside : path}`,
+    });
+  })
   .superRefine(({ STARLING_VERSION_KEYS: clusters, STARLING_REGIONS: regions }, context) => {
     const names = regions.map(({ name }) => name);
     const missing = names.filter((name) => clusters && !clusters.has(name));

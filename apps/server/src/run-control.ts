@@ -2,6 +2,9 @@ import { systemClock } from '@starling/shared/clock.ts';
 import { Signer } from '@starling/shared/signing.ts';
 import { sql } from 'drizzle-orm';
 import { grantToken } from './accounts/tokens.ts';
+import { startAlerter } from './alerts/alerter.ts';
+import { defaultAlertLimits } from './alerts/conditions.ts';
+import { alertSender } from './alerts/senders.ts';
 import { openChangeFeed } from './api/change-feed.ts';
 import { startApiServer } from './api/server.ts';
 import { openBlobStore } from './blobs/open-store.ts';
@@ -51,6 +54,12 @@ export async function runControl(config: ControlConfig): Promise<void> {
     log,
   );
   const changes = await openChangeFeed(database);
+  const mail = config.STARLING_SMTP_URL && {
+    url: config.STARLING_SMTP_URL,
+    password: config.STARLING_SMTP_PASSWORD_FILE,
+    from: config.STARLING_MAIL_FROM ?? '',
+  };
+  const sendAlert = alertSender(mail || undefined);
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
   const led = (name: string, topics: Topic[], start: () => Loop) => {
     let loop: Loop | undefined;
@@ -109,9 +118,26 @@ export async function runControl(config: ControlConfig): Promise<void> {
         log,
       }),
     ),
+    led('alerts', ['alerts', 'deployments'], () =>
+      startAlerter({
+        database,
+        send: sendAlert,
+        publicUrl: config.STARLING_PUBLIC_URL,
+        limits: {
+          ...defaultAlertLimits,
+          replicationLateMs: config.STARLING_REPLICATION_LATE,
+          budgetMs: config.STARLING_BUDGET,
+        },
+        everyMs: config.STARLING_ALERTS_EVERY,
+        clock,
+        log,
+      }),
+    ),
   ];
 
   const server = await startApiServer({
+    publicUrl: config.STARLING_PUBLIC_URL,
+    sendAlert,
     host: config.STARLING_HOST,
     port: config.STARLING_PORT,
     consoleFolder: config.STARLING_CONSOLE,

@@ -1,5 +1,6 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import type { PersonCaller } from '../accounts/tokens.ts';
+import type { Send } from '../alerts/senders.ts';
 import type { Database } from '../db/connect.ts';
 import type { ProcessCaller } from '../identities/credentials.ts';
 import type { Logger } from '../lib/log.ts';
@@ -18,6 +19,9 @@ export interface ApiDependencies {
   /** Settles a ref to its commit SHA, or says why it cannot. */
   resolveRef(repositoryUrl: string, ref: string): Promise<string>;
   limits: { maxAttempts: number; buildDeadlineMs: number };
+  /** Where people reach this Starling, without a slash at the end; undefined when it was not told. */
+  publicUrl: string | undefined;
+  sendAlert: Send;
   version: string;
 }
 

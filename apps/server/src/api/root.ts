@@ -1,3 +1,4 @@
+import { alertsRouter } from './alerts.ts';
 import { buildsRouter } from './builds.ts';
 import { deploymentsRouter } from './deployments.ts';
 import { hubsRouter } from './hubs.ts';
@@ -9,6 +10,7 @@ import { sessionRouter } from './session.ts';
 import { router } from './trpc.ts';
 
 export const rootRouter = router({
+  alerts: alertsRouter,
   builds: buildsRouter,
   deployments: deploymentsRouter,
   hubs: hubsRouter,

@@ -12,6 +12,7 @@ export const topics = [
   'machines',
   'version-keys',
   'projects',
+  'alerts',
 ] as const;
 export type Topic = (typeof topics)[number];
 const channel = 'starling_changes';
