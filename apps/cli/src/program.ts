@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { abortCommand } from './commands/abort.ts';
+import { alertsCommand } from './commands/alerts.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildsCommand } from './commands/builds.ts';
 import { cancelCommand } from './commands/cancel.ts';
@@ -54,6 +55,9 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(machinesCommand(open));
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
+
+  program.commandsGroup('Running Starling:');
+  program.addCommand(alertsCommand(open));
 
   program.commandsGroup('This CLI:');
   program.addCommand(openCommand(open));

@@ -6,7 +6,7 @@ import type { Database } from '../db/connect.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Send } from './senders.ts';
 
-/** How often a delivery is tried before a person has to look: over some four hours. */
+/** How often a delivery is tried before a person has to look: over about an hour and a half. */
 export const mostAttempts = 10;
 const mostAtOnce = 50;
 const firstPauseMs = 10_000;
