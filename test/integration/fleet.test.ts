@@ -3,6 +3,7 @@ import { createLogger } from '@starling/server/lib/log.ts';
 import { startRolloutController } from '@starling/server/rollouts/controller.ts';
 import { defaultPolicy } from '@starling/server/rollouts/decide.ts';
 import { deploymentRows } from '@starling/server/rollouts/deployment-rows.ts';
+import { afterTasks } from '@starling/server/tasks/after-tasks.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import type { HubReport, MachineReport } from '@starling/shared/hub-protocol.ts';
@@ -112,6 +113,7 @@ describe('the rollout controller', () => {
       rows: deploymentRows(test.database),
       keys: keys(),
       signer: new Signer('version-key', privatePem),
+      tasks: afterTasks(test.database),
       regions: ['eu', 'us'],
       policy: { ...defaultPolicy, settleMs: 0 },
       everyMs: 30,

@@ -2,6 +2,7 @@ import { createLogger } from '@starling/server/lib/log.ts';
 import { type ControllerOptions, startRolloutController } from '@starling/server/rollouts/controller.ts';
 import { defaultPolicy } from '@starling/server/rollouts/decide.ts';
 import { deploymentRows } from '@starling/server/rollouts/deployment-rows.ts';
+import { afterTasks } from '@starling/server/tasks/after-tasks.ts';
 import { type EtcdVersionKeysOptions, etcdVersionKeys } from '@starling/server/version-keys/etcd-store.ts';
 import { openVersionKeys } from '@starling/server/version-keys/open-version-keys.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
@@ -281,6 +282,7 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
         rows: deploymentRows(test.database),
         keys: ofControl(),
         signer: new Signer('version-key', privatePem),
+        tasks: afterTasks(test.database),
         regions: ['eu', 'us'],
         policy: defaultPolicy,
         everyMs: 30,

@@ -26,6 +26,8 @@ import { defaultPolicy } from './rollouts/decide.ts';
 import { deploymentRows } from './rollouts/deployment-rows.ts';
 import { replicaRows } from './synchronizer/replica-rows.ts';
 import { startSynchronizer } from './synchronizer/synchronizer.ts';
+import { afterTasks } from './tasks/after-tasks.ts';
+import { startTaskControl } from './tasks/run-webhook-tasks.ts';
 import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const rolloutsEveryMs = 2_000;
@@ -61,8 +63,8 @@ export async function runControl(config: ControlConfig): Promise<void> {
   };
   const sendAlert = alertSender(mail || undefined);
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
-  const led = (name: string, topics: Topic[], start: () => Loop) => {
-    let loop: Loop | undefined;
+  const led = (name: string, topics: Topic[], start: () => Pick<Loop, 'nudge' | 'stop'>) => {
+    let loop: Pick<Loop, 'nudge' | 'stop'> | undefined;
     const unsubscribe = changes.subscribe((topic) => {
       if (topics.includes(topic)) loop?.nudge();
     });
@@ -111,6 +113,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
         rows: deploymentRows(database),
         keys: versionKeys,
         signer: new Signer('version-key', config.STARLING_VERSION_SIGNING_KEY),
+        tasks: afterTasks(database),
         regions,
         policy: defaultPolicy,
         everyMs: rolloutsEveryMs,
@@ -118,6 +121,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
         log,
       }),
     ),
+    led('tasks', ['deployments'], () => startTaskControl({ database, clock, log })),
     led('alerts', ['alerts', 'deployments'], () =>
       startAlerter({
         database,

@@ -4,14 +4,16 @@ import { sameStatement, type UnsignedVersionKey } from '@starling/shared/version
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import type { VersionKeyStore } from '../version-keys/version-key-store.ts';
-import { decide, type RolloutPolicy } from './decide.ts';
+import type { RolloutPolicy } from './decide.ts';
 import { type DeploymentFact, keyLifetimeMs, statementFor } from './desired-key.ts';
+import { type AfterTasks, decideWithTasks } from './end-with-tasks.ts';
 import type { DeploymentRows } from './ports.ts';
 
 export interface ControllerOptions {
   rows: DeploymentRows;
   keys: VersionKeyStore;
   signer: Signer;
+  tasks: AfterTasks;
   regions: readonly string[];
   policy: RolloutPolicy;
   everyMs: number;
@@ -24,7 +26,7 @@ export interface ControllerOptions {
  * what is with what must be, so a pass that was cut off is completed by the next, here or on another server.
  */
 export function startRolloutController(options: ControllerOptions): Loop {
-  const { rows, policy, everyMs, clock, log } = options;
+  const { rows, tasks, policy, everyMs, clock, log } = options;
   const watchingSinceMs = clock.now();
   return new Loop({
     name: 'rollouts',
@@ -33,11 +35,12 @@ export function startRolloutController(options: ControllerOptions): Loop {
     log,
     pass: async (signal) => {
       for (const deployment of await rows.running()) {
-        const decision = decide(policy, {
+        const situation = {
           ...deployment,
           nowMs: clock.now(),
-          watchedSinceMs: Math.max(deployment.createdAtMs, watchingSinceMs),
-        });
+          watchedSinceMs: Math.max(deployment.startedAtMs, watchingSinceMs),
+        };
+        const decision = await decideWithTasks(policy, deployment, situation, tasks);
         if (decision.end && (await rows.end(deployment.id, decision.status, decision.outcome))) {
           log.info(`deployment ${deployment.id} of ${deployment.project} ${decision.status}: ${decision.outcome}`);
         }

@@ -72,15 +72,17 @@ export function decide(policy: RolloutPolicy, situation: RolloutSituation): Deci
   const settled = offline === 0 || situation.nowMs - situation.watchedSinceMs >= policy.settleMs;
   if (inProgress > 0 || online === 0 || !settled) return goOn;
   if (done / reported < policy.successThreshold) return failure(`${failed} of ${reported} machines failed${because}`);
-  return { end: true, status: 'SUCCEEDED', outcome: success(situation.counts) };
+  return { end: true, status: 'SUCCEEDED', outcome: describeSuccess(situation.counts) };
 }
 
 function failure(outcome: string): Decision {
   return { end: true, status: 'FAILED', outcome };
 }
 
-function success({ done, failed, offline }: RolloutCounts): string {
+/** What a deployment that succeeded has come to, in words. */
+export function describeSuccess({ done, inProgress, failed, offline }: RolloutCounts): string {
   const parts = [`${done} ${done === 1 ? 'machine runs' : 'machines run'} it`];
+  if (inProgress > 0) parts.push(`${inProgress} under way`);
   if (failed > 0) parts.push(`${failed} failed, within the threshold`);
   if (offline > 0) parts.push(`${offline} offline, which catch up when they are back`);
   return parts.join('; ');

@@ -1,3 +1,4 @@
+import type { DeploymentKind } from '@starling/shared/words.ts';
 import { and, eq, sql } from 'drizzle-orm';
 import { deployments } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
@@ -28,9 +29,9 @@ export function deploymentRows(database: Database): DeploymentRows {
     },
     running: async () => {
       const rows = (await database.execute(sql`
-        select d.id, d.project,
-          extract(epoch from d.created_at) * 1000 as "createdAtMs",
-          extract(epoch from coalesce(max(dm.updated_at), d.created_at)) * 1000 as "lastProgressAtMs",
+        select d.id, d.kind, d.project,
+          extract(epoch from coalesce(d.started_at, d.created_at)) * 1000 as "startedAtMs",
+          extract(epoch from coalesce(max(dm.updated_at), d.started_at, d.created_at)) * 1000 as "lastProgressAtMs",
           count(*) filter (where ${isOnline} and dm.step = 'COMMITTED')::int as done,
           count(*) filter (where ${isOnline} and dm.step = 'FAILED')::int as failed,
           count(*) filter (where ${isOnline} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
@@ -44,8 +45,9 @@ export function deploymentRows(database: Database): DeploymentRows {
       return rows.map(
         (row): RunningDeployment => ({
           id: Number(row.id),
+          kind: row.kind as DeploymentKind,
           project: String(row.project),
-          createdAtMs: Number(row.createdAtMs),
+          startedAtMs: Number(row.startedAtMs),
           lastProgressAtMs: Number(row.lastProgressAtMs),
           commonReason: String(row.commonReason).split('\n')[0]!.slice(0, 500),
           counts: {

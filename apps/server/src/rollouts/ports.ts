@@ -1,3 +1,4 @@
+import type { DeploymentKind } from '@starling/shared/words.ts';
 import type { RolloutCounts } from './decide.ts';
 import type { DeploymentFact } from './desired-key.ts';
 
@@ -12,8 +13,10 @@ export interface DeploymentRows {
 
 export interface RunningDeployment {
   id: number;
+  kind: DeploymentKind;
   project: string;
-  createdAtMs: number;
+  /** When its gates were passed. */
+  startedAtMs: number;
   counts: RolloutCounts;
   lastProgressAtMs: number;
   commonReason: string;

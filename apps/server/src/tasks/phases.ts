@@ -82,8 +82,8 @@ export async function tasksVerdict(where: Queryable, deployment: number, phase: 
   const which = `task ${next + 1}${inAll}, "${spec.name}",`;
   if (status === 'WAITING') return { state: 'waiting', detail: `${which} has not begun` };
   if (status === 'RUNNING') {
-    const again = attempts > 1 ? ` for the ${attempts}. time` : '';
-    return { state: 'running', detail: `${which} runs${again} on ${runner ?? 'a worker'}` };
+    const again = attempts > 1 ? ` (attempt ${attempts} of ${spec.attempts})` : '';
+    return { state: 'running', detail: `${which} runs on ${runner ?? 'a worker'}${again}` };
   }
   return { state: 'running', detail: `${which} waits for ${spec.type === 'command' ? 'a worker' : 'its turn'}` };
 }
