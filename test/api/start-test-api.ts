@@ -2,6 +2,7 @@ import { connectApi } from '@starling/local/api-client.ts';
 import { type ChangeFeed, openChangeFeed } from '@starling/server/api/change-feed.ts';
 import type { ApiDependencies } from '@starling/server/api/context.ts';
 import { type ApiServerOptions, startApiServer } from '@starling/server/api/server.ts';
+import { openBlobStore } from '@starling/server/blobs/open-store.ts';
 import type { Database } from '@starling/server/db/connect.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
@@ -33,9 +34,10 @@ export async function startTestApi(
     clock: systemClock,
     log,
     resolveRef: async () => 'a'.repeat(40),
-    limits: { maxAttempts: 3, buildDeadlineMs: 900_000 },
+    limits: { maxAttempts: 3, buildDeadlineMs: 900_000, targetWaitMs: 60_000 },
     publicUrl: undefined,
     sendAlert: async () => {},
+    stores: { main: openBlobStore('file:///nowhere'), regions: new Map() },
     version: 'test',
     ...overrides,
   });

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const serverRooms: Record<string, string[]> = {
   accounts: ['db', 'lib'],
   alerts: ['db', 'lib'],
-  api: ['accounts', 'alerts', 'audit', 'db', 'fleet', 'identities', 'jobs', 'lib', 'tasks', 'webhooks'],
+  api: ['accounts', 'alerts', 'audit', 'db', 'fleet', 'identities', 'jobs', 'lib', 'retention', 'tasks', 'webhooks', 'workers'],
   artifacts: ['lib'],
   audit: ['db'],
   blobs: ['lib'],
@@ -25,10 +25,12 @@ const serverRooms: Record<string, string[]> = {
   monitor: ['lib'],
   processes: ['lib'],
   regions: ['db'],
+  retention: ['audit', 'blobs', 'db', 'lib'],
   rollouts: ['db', 'fleet', 'lib', 'version-keys'],
   synchronizer: ['blobs', 'db', 'lib'],
   tasks: ['db', 'lib', 'processes'],
   'version-keys': ['db', 'lib'],
+  workers: ['db', 'lib'],
   webhooks: ['audit', 'db', 'jobs', 'lib'],
 };
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
+import { labels } from '@starling/shared/project-settings.ts';
 import { machineId, regionName } from '@starling/shared/words.ts';
 import { z } from 'zod';
 import { etcdUrlForm, parseEtcdUrl } from './version-keys/etcd-url.ts';
@@ -44,6 +45,23 @@ const regionList = z.string().transform((text, context) => {
   }
   return regions;
 });
+
+const longestDrainMs = 24 * 60 * 60_000;
+/** `os=linux,gpu=none`: what a worker can do; the names are those that a project's settings may ask for. */
+const labelList = z
+  .string()
+  .default('')
+  .transform((text, context) => {
+    const pairs = text.split(',').flatMap((pair) => (pair.trim() === '' ? [] : [pair.trim()]));
+    const found = pairs.map((pair): [string, string] => {
+      const at = pair.indexOf('=');
+      return [pair.slice(0, Math.max(0, at)), pair.slice(at + 1)];
+    });
+    const parsed = labels.safeParse(Object.fromEntries(found));
+    if (parsed.success && new Set(found.map(([name]) => name)).size === found.length) return parsed.data;
+    context.addIssue({ code: 'custom', message: 'expected "<name>=<value>" with commas between, no name twice' });
+    return z.NEVER;
+  });
 
 /** `etcd://host:2379,host2:2379`: the endpoints of one region's etcd. */
 const etcdUrl = z.string().transform((text, context) => {
@@ -108,12 +126,14 @@ const control = z
       .url({ protocol: /^https?$/ })
       .transform((text) => text.replace(/\/+$/, ''))
       .optional(),
+    STARLING_SWEEP_HOUR: z.coerce.number().int().min(0).max(23).default(3),
     STARLING_ALERTS_EVERY: duration('15s'),
     STARLING_REPLICATION_LATE: duration('10m'),
     STARLING_BUDGET: duration('30m'),
     STARLING_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
     STARLING_SMTP_PASSWORD_FILE: fileText.optional(),
     STARLING_MAIL_FROM: z.string().min(3).max(300).optional(),
+    STARLING_TARGET_WAIT: duration('1m'),
     STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
   })
   .superRefine(needBothOfEtcdUser)
@@ -143,6 +163,8 @@ const worker = z.object({
   STARLING_MANIFEST_SIGNING_KEY: fileText,
   STARLING_HEARTBEAT_EVERY: duration('15s'),
   STARLING_POLL_EVERY: duration('5s'),
+  STARLING_WORKER_LABELS: labelList,
+  STARLING_DRAIN_ON_STOP: duration('0s').refine((ms) => ms <= longestDrainMs, 'must be at most 24h'),
 });
 
 const hub = z

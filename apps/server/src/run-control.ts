@@ -21,6 +21,8 @@ import type { Loop } from './lib/loop.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
 import { startMonitor } from './monitor/monitor.ts';
 import { configureRegions } from './regions/configure-regions.ts';
+import { buildsAtOnce, startNightSweep } from './retention/night-sweep.ts';
+import { sweep } from './retention/sweep.ts';
 import { startRolloutController } from './rollouts/controller.ts';
 import { defaultPolicy } from './rollouts/decide.ts';
 import { deploymentRows } from './rollouts/deployment-rows.ts';
@@ -28,6 +30,7 @@ import { replicaRows } from './synchronizer/replica-rows.ts';
 import { startSynchronizer } from './synchronizer/synchronizer.ts';
 import { afterTasks } from './tasks/after-tasks.ts';
 import { startTaskControl } from './tasks/run-webhook-tasks.ts';
+import { serverVersion } from './version.ts';
 import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const rolloutsEveryMs = 2_000;
@@ -62,6 +65,10 @@ export async function runControl(config: ControlConfig): Promise<void> {
     from: config.STARLING_MAIL_FROM ?? '',
   };
   const sendAlert = alertSender(mail || undefined);
+  const stores = {
+    main: openBlobStore(config.STARLING_BLOBS),
+    regions: new Map(config.STARLING_REGIONS.map(({ name, blobs }) => [name, openBlobStore(blobs)])),
+  };
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
   const led = (name: string, topics: Topic[], start: () => Pick<Loop, 'nudge' | 'stop'>) => {
     let loop: Pick<Loop, 'nudge' | 'stop'> | undefined;
@@ -101,8 +108,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     led('synchronizer', ['replicas'], () =>
       startSynchronizer({
         rows: replicaRows(database),
-        main: openBlobStore(config.STARLING_BLOBS),
-        regions: new Map(config.STARLING_REGIONS.map(({ name, blobs }) => [name, openBlobStore(blobs)])),
+        ...stores,
         everyMs: config.STARLING_SYNCHRONIZE_EVERY,
         clock,
         log,
@@ -117,6 +123,14 @@ export async function runControl(config: ControlConfig): Promise<void> {
         regions,
         policy: defaultPolicy,
         everyMs: rolloutsEveryMs,
+        clock,
+        log,
+      }),
+    ),
+    led('retention', [], () =>
+      startNightSweep({
+        sweep: (signal) => sweep({ database, stores, actor: 'starling', most: buildsAtOnce, signal }),
+        hour: config.STARLING_SWEEP_HOUR,
         clock,
         log,
       }),
@@ -142,6 +156,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
   const server = await startApiServer({
     publicUrl: config.STARLING_PUBLIC_URL,
     sendAlert,
+    stores,
     host: config.STARLING_HOST,
     port: config.STARLING_PORT,
     consoleFolder: config.STARLING_CONSOLE,
@@ -158,8 +173,12 @@ export async function runControl(config: ControlConfig): Promise<void> {
     clock,
     log,
     resolveRef,
-    limits: { maxAttempts: config.STARLING_MAX_ATTEMPTS, buildDeadlineMs: config.STARLING_BUILD_DEADLINE },
-    version: '0.1.0',
+    limits: {
+      maxAttempts: config.STARLING_MAX_ATTEMPTS,
+      buildDeadlineMs: config.STARLING_BUILD_DEADLINE,
+      targetWaitMs: config.STARLING_TARGET_WAIT,
+    },
+    version: serverVersion,
   });
   sayReady({ url: server.url });
 

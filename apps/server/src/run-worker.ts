@@ -1,6 +1,9 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { systemClock } from '@starling/shared/clock.ts';
 import { Signer } from '@starling/shared/signing.ts';
 import { openBlobStore } from './blobs/open-store.ts';
+import type { JobQueue } from './builder/ports.ts';
 import { startWorker } from './builder/worker.ts';
 import { recipeEnvironment, type WorkerConfig } from './config.ts';
 import { listen } from './db/changes.ts';
@@ -8,15 +11,28 @@ import { connect, disconnect } from './db/connect.ts';
 import { jobQueue } from './jobs/queue.ts';
 import { createLogger } from './lib/log.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
+import { startCommandTasks } from './tasks/run-command-tasks.ts';
+import { serverVersion } from './version.ts';
+import { type Registration, registerWorker } from './workers/registration.ts';
 
 /** The worker role: builds one job at a time. */
 export async function runWorker(config: WorkerConfig): Promise<void> {
-  const log = createLogger(config.STARLING_WORKER, config.STARLING_LOG_LEVEL);
-  const database = connect(config.DATABASE_URL, { applicationName: config.STARLING_WORKER, maxConnections: 4 });
+  const name = config.STARLING_WORKER;
+  const log = createLogger(name, config.STARLING_LOG_LEVEL);
+  const database = connect(config.DATABASE_URL, { applicationName: name, maxConnections: 4 });
+  let registration: Registration | undefined;
+  const jobs = jobQueue(database);
+  const queue: JobQueue = {
+    ...jobs,
+    // Nothing under a name that is not, or no longer, ours.
+    take: async (worker, options) => (registration?.held ? jobs.take(worker, options) : []),
+  };
+  // First, because it locks the data folder: whoever was registered from there is dead from then on.
   const worker = await startWorker({
-    name: config.STARLING_WORKER,
+    name,
+    labels: config.STARLING_WORKER_LABELS,
     dataDir: config.STARLING_DATA,
-    queue: jobQueue(database),
+    queue,
     blobs: openBlobStore(config.STARLING_BLOBS),
     signer: new Signer('manifest', config.STARLING_MANIFEST_SIGNING_KEY),
     environment: recipeEnvironment(),
@@ -25,14 +41,43 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
     pollMs: config.STARLING_POLL_EVERY,
     heartbeatMs: config.STARLING_HEARTBEAT_EVERY,
   });
+  registration = await registerWorker({
+    database,
+    worker: {
+      name,
+      labels: config.STARLING_WORKER_LABELS,
+      place: `${hostname()}:${resolve(config.STARLING_DATA)}`,
+      version: serverVersion,
+    },
+    clock: systemClock,
+    log,
+  });
+  worker.wake();
+  const tasks = await startCommandTasks({
+    database,
+    worker: name,
+    labels: config.STARLING_WORKER_LABELS,
+    dataDir: config.STARLING_DATA,
+    environment: recipeEnvironment(),
+    clock: systemClock,
+    log,
+  });
   const subscription = await listen(database, (topic) => {
+    if (topic === 'deployments') tasks.nudge();
     if (topic === 'jobs') worker.wake();
     if (topic === 'cancellations') worker.recheck();
   });
-  sayReady({ name: config.STARLING_WORKER });
-  untilStopped(log, async () => {
-    await subscription.stop();
-    await worker.stop();
-    await disconnect(database);
-  });
+  sayReady({ name });
+  const drainMs = config.STARLING_DRAIN_ON_STOP;
+  untilStopped(
+    log,
+    async (hurry) => {
+      if (drainMs > 0) await registration.leave();
+      await Promise.all([tasks.stop(), worker.stop({ drainMs, hurry })]);
+      await subscription.stop();
+      await registration.stop();
+      await disconnect(database);
+    },
+    drainMs,
+  );
 }

@@ -8,7 +8,8 @@ const second = 1_000;
 const minute = 60 * second;
 const day = 24 * 60 * minute;
 
-const labels = z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/), z.string().max(255));
+/** What a worker has, or what a job asks of its worker: names and values. */
+export const labels = z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/), z.string().max(255));
 
 const taskBase = {
   name: z.string().trim().min(1).max(100),

@@ -4,6 +4,7 @@ import type { Send } from '../alerts/senders.ts';
 import type { Database } from '../db/connect.ts';
 import type { ProcessCaller } from '../identities/credentials.ts';
 import type { Logger } from '../lib/log.ts';
+import type { BuildStores } from '../retention/sweep-bytes.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { VersionKeySource } from './region-keys.ts';
 
@@ -18,10 +19,12 @@ export interface ApiDependencies {
   log: Logger;
   /** Settles a ref to its commit SHA, or says why it cannot. */
   resolveRef(repositoryUrl: string, ref: string): Promise<string>;
-  limits: { maxAttempts: number; buildDeadlineMs: number };
+  limits: { maxAttempts: number; buildDeadlineMs: number; targetWaitMs: number };
   /** Where people reach this Starling, without a slash at the end; undefined when it was not told. */
   publicUrl: string | undefined;
   sendAlert: Send;
+  /** Where the bytes of builds are. */
+  stores: BuildStores;
   version: string;
 }
 

@@ -6,8 +6,11 @@ import { jobsRouter } from './jobs.ts';
 import { machinesRouter } from './machines.ts';
 import { overviewRouter } from './overview.ts';
 import { projectsRouter } from './projects.ts';
+import { queueRouter } from './queue.ts';
+import { retentionRouter } from './retention.ts';
 import { sessionRouter } from './session.ts';
 import { router } from './trpc.ts';
+import { workersRouter } from './workers.ts';
 
 export const rootRouter = router({
   alerts: alertsRouter,
@@ -18,7 +21,10 @@ export const rootRouter = router({
   machines: machinesRouter,
   overview: overviewRouter,
   projects: projectsRouter,
+  queue: queueRouter,
+  retention: retentionRouter,
   session: sessionRouter,
+  workers: workersRouter,
 });
 
 /** What clients import, as a type. */

@@ -21,6 +21,8 @@ import { openWorkHome, type WorkHome } from './work-home.ts';
 export interface WorkerOptions {
   /** What the worker is called in the queue, unlike any other. */
   name: string;
+  /** What it can do; it gets only jobs that ask for some of these, or for nothing. */
+  labels?: Record<string, string>;
   /** Holds mirrors and the work folders; on a disk that has room for checkouts and artifacts. */
   dataDir: string;
   queue: JobQueue;
@@ -51,8 +53,11 @@ export interface Worker {
   wake(): void;
   /** Asks now whether the current attempt is still ours, rather than at the next heartbeat. */
   recheck(): void;
-  /** Takes no more jobs, puts the current one back into the queue, and resolves when nothing runs any more. */
-  stop(): Promise<void>;
+  /**
+   * Takes no more jobs and resolves when nothing runs any more. The current job has `drainMs` to come to its end (0 when
+   * left out), or until `hurry` is aborted; then it is put back into the queue.
+   */
+  stop(how?: { drainMs?: number; hurry?: AbortSignal }): Promise<void>;
 }
 
 const longestRestMs = 60_000;
@@ -65,21 +70,39 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { clock, log } = options;
   const bench = new Bench(options, home);
   const loop = new Loop({ name: `worker ${options.name}`, everyMs: options.pollMs ?? 2_000, clock, log, pass });
+  let leaving = false;
+  let passing: Promise<void> = Promise.resolve();
   loop.start();
   return {
     wake: () => loop.nudge(),
     recheck: () => bench.recheck(),
-    async stop() {
+    async stop({ drainMs = 0, hurry } = {}) {
+      leaving = true;
+      if (drainMs > 0) await atMost(drainMs, passing, hurry);
       await loop.stop();
       await home.close();
     },
   };
 
-  async function pass(stopping: AbortSignal): Promise<void> {
-    for (let troubles = 0; !stopping.aborted; ) {
+  function pass(stopping: AbortSignal): Promise<void> {
+    passing = takeAndWork(stopping);
+    return passing;
+  }
+
+  /** Waits for `ended`, but neither longer than this nor once `hurry` is aborted. */
+  async function atMost(milliseconds: number, ended: Promise<void>, hurry?: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const sleep = clock.sleep(milliseconds, hurry ? AbortSignal.any([over.signal, hurry]) : over.signal);
+    await Promise.race([ended.catch(() => {}), sleep]);
+    over.abort();
+  }
+
+  async function takeAndWork(stopping: AbortSignal): Promise<void> {
+    for (let troubles = 0; !stopping.aborted && !leaving; ) {
       const full = await almostFull(home.work, bench.minFreeBytes, bench.freeBytesOf);
       if (full !== undefined) return log.error(`no job is taken: ${full}`);
-      const [attempt] = await within(clock, 30_000, 'the job queue', options.queue.take(options.name));
+      const taking = options.queue.take(options.name, { labels: options.labels ?? {}, limit: 1 });
+      const [attempt] = await within(clock, 30_000, 'the job queue', taking);
       if (!attempt) return;
       const trouble = await bench.work(attempt, stopping);
       // When a store or the network is down, jobs are not to use up their attempts within a second.
