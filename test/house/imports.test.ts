@@ -22,6 +22,7 @@ const serverRooms: Record<string, string[]> = {
   identities: ['db', 'lib'],
   jobs: ['builder/ports.ts', 'db'],
   lib: [],
+  metrics: ['db', 'lib', 'workers'],
   monitor: ['lib'],
   processes: ['lib'],
   regions: ['db'],

@@ -19,6 +19,7 @@ import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.t
 import { createLogger } from './lib/log.ts';
 import type { Loop } from './lib/loop.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
+import { openMetrics } from './metrics/metrics.ts';
 import { startMonitor } from './monitor/monitor.ts';
 import { configureRegions } from './regions/configure-regions.ts';
 import { buildsAtOnce, startNightSweep } from './retention/night-sweep.ts';
@@ -160,6 +161,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     host: config.STARLING_HOST,
     port: config.STARLING_PORT,
     consoleFolder: config.STARLING_CONSOLE,
+    readMetrics: openMetrics({ database, targetWaitMs: config.STARLING_TARGET_WAIT, log }).read,
     isHealthy: async () => {
       const reached = await database.execute(sql`select 1`).then(
         () => true,

@@ -5,6 +5,7 @@ import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { callerOf } from './caller.ts';
 import type { ApiDependencies, Context } from './context.ts';
+import { type ReadMetrics, serveMetrics } from './metrics-route.ts';
 import { rootRouter } from './root.ts';
 
 export interface ApiServerOptions extends ApiDependencies {
@@ -13,6 +14,8 @@ export interface ApiServerOptions extends ApiDependencies {
   /** The built console; without it only the API is served. */
   consoleFolder: string | undefined;
   isHealthy: () => Promise<{ healthy: boolean; [fact: string]: unknown }>;
+  /** Without it there is no `/metrics`. */
+  readMetrics?: ReadMetrics;
 }
 
 export interface ApiServer {
@@ -23,9 +26,9 @@ export interface ApiServer {
 const cookieName = 'starling_session';
 const cookieAttributes = 'Path=/; HttpOnly; SameSite=Strict';
 
-/** Serves the API (`/trpc`), the session cookie (`/session`), health (`/healthz`) and the console (`/`). */
+/** Serves the API (`/trpc`), the session cookie (`/session`), health (`/healthz`), `/metrics` and the console (`/`). */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { host, port, consoleFolder, isHealthy, ...dependencies } = options;
+  const { host, port, consoleFolder, isHealthy, readMetrics, ...dependencies } = options;
   const { database, log } = dependencies;
   const server = fastify({
     bodyLimit: 8 * 1024 * 1024,
@@ -75,6 +78,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const state = await isHealthy();
     return reply.code(state.healthy ? 200 : 503).send(state);
   });
+  if (readMetrics) serveMetrics(server, database, readMetrics);
 
   if (consoleFolder && existsSync(consoleFolder)) {
     await server.register(fastifyStatic, { root: consoleFolder, setHeaders: setConsoleHeaders });

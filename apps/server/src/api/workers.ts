@@ -48,7 +48,7 @@ async function change(
     if (changed === undefined) {
       throw new StarlingError('NOT_FOUND', `There is no worker "${name}".`, {
         field: 'name',
-        fix: 'List them with: starling worker list',
+        fix: 'List them with: starling workers',
       });
     }
     if (changed) await recordAudit(tx, { actor: caller.name, action, project: null, target: name, requestId });

@@ -1,0 +1,34 @@
+import { allows, allProjects } from '@starling/shared/permissions.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Database } from '../db/connect.ts';
+import { callerOf } from './caller.ts';
+
+export type ReadMetrics = () => Promise<{ contentType: string; text: string }>;
+
+/**
+ * `GET /metrics`, for those who call from this host directly, and for tokens that may view every project. A reverse proxy on
+ * this host calls from here too, for anybody: it is told by the header it adds.
+ */
+export function serveMetrics(server: FastifyInstance, database: Database, read: ReadMetrics): void {
+  server.get('/metrics', async (request, reply) => {
+    if (!isFromHere(request) && !(await mayViewAll(request, database))) {
+      return reply
+        .code(401)
+        .header('WWW-Authenticate', 'Bearer')
+        .send({ message: 'Metrics are for callers on this host, or with a token that may view every project.' });
+    }
+    const { contentType, text } = await read();
+    return reply.header('Content-Type', contentType).send(text);
+  });
+}
+
+function isFromHere({ socket, headers }: FastifyRequest): boolean {
+  if (headers.forwarded ?? headers['x-forwarded-for'] ?? headers['x-real-ip'] ?? headers.via) return false;
+  return /^(::1|(::ffff:)?127(\.\d+){3})$/.test(socket.remoteAddress ?? '');
+}
+
+async function mayViewAll({ headers }: FastifyRequest, database: Database): Promise<boolean> {
+  const [scheme, token] = (headers.authorization ?? '').split(' ');
+  const caller = scheme === 'Bearer' ? await callerOf(database, token) : undefined;
+  return caller?.kind === 'person' && allows(caller.grants, 'view', allProjects);
+}
