@@ -99,3 +99,11 @@ export function counted(count: number, noun: string): string {
 export function percent(done: number, total: number): string {
   return `${total > 0 ? Math.min(100, Math.floor((done / total) * 100)) : 0} %`;
 }
+
+/** `gpu=a100,os=linux`; empty for none. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .toSorted()
+    .join(',');
+}

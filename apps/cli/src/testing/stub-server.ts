@@ -20,7 +20,9 @@ const queries = [
   'machines.list',
   'overview.get',
   'projects.list',
+  'queue.status',
   'session.whoAmI',
+  'workers.list',
 ] as const;
 const mutations = [
   'deployments.abort',
@@ -28,6 +30,8 @@ const mutations = [
   'deployments.rollback',
   'jobs.create',
   'projects.add',
+  'workers.drain',
+  'workers.resume',
 ] as const;
 export type Path = (typeof queries)[number] | (typeof mutations)[number];
 
