@@ -8,16 +8,22 @@ import { completionCommand } from './commands/completion.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { deploymentCommand } from './commands/deployment.ts';
 import { deploymentsCommand } from './commands/deployments.ts';
+import { gcCommand } from './commands/gc.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { logsCommand } from './commands/logs.ts';
 import { machinesCommand } from './commands/machines.ts';
 import { openCommand } from './commands/open.ts';
 import { projectCommand } from './commands/project.ts';
+import { queueCommand } from './commands/queue.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
+import { tasksCommand } from './commands/tasks.ts';
 import { versionCommand } from './commands/version.ts';
 import { watchCommand } from './commands/watch.ts';
+import { webhookCommand } from './commands/webhook.ts';
 import { whoamiCommand } from './commands/whoami.ts';
+import { workerCommand } from './commands/worker.ts';
+import { workersCommand } from './commands/workers.ts';
 import { exitCodeMeanings } from './exit-codes.ts';
 import type { OpenSession } from './session.ts';
 import { cliVersion } from './version.ts';
@@ -45,6 +51,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(jobsCommand(open));
   program.addCommand(logsCommand(open));
   program.addCommand(cancelCommand(open));
+  program.addCommand(webhookCommand(open));
   program.addCommand(deployCommand(open));
   program.addCommand(rollbackCommand(open));
   program.addCommand(abortCommand(open));
@@ -55,9 +62,14 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(machinesCommand(open));
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
+  program.addCommand(tasksCommand(open));
 
   program.commandsGroup('Running Starling:');
+  program.addCommand(queueCommand(open));
+  program.addCommand(workersCommand(open));
+  program.addCommand(workerCommand(open));
   program.addCommand(alertsCommand(open));
+  program.addCommand(gcCommand(open));
 
   program.commandsGroup('This CLI:');
   program.addCommand(openCommand(open));

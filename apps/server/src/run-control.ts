@@ -180,6 +180,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
       buildDeadlineMs: config.STARLING_BUILD_DEADLINE,
       targetWaitMs: config.STARLING_TARGET_WAIT,
     },
+    webhookSecret: config.STARLING_WEBHOOK_SECRET_FILE,
     version: serverVersion,
   });
   sayReady({ url: server.url });

@@ -4,8 +4,9 @@ import type { OpenSession } from '../session.ts';
 import { formatTable } from '../terminal/table.ts';
 import { oneLine } from '../terminal/terminal.ts';
 import { timeAgo } from '../terminal/wording.ts';
+import { projectSettingsCommand } from './project-settings.ts';
 
-/** `starling project add` and `starling project list`. */
+/** `starling project add`, `list` and `settings`. */
 export function projectCommand(open: OpenSession): Command {
   const project = new Command('project').description('the applications that are built and deployed');
 
@@ -57,5 +58,6 @@ export function projectCommand(open: OpenSession): Command {
       if (projects.length === 0) session.suggest('add one: starling project add <name> <repository>');
     });
 
+  project.addCommand(projectSettingsCommand(open));
   return project;
 }

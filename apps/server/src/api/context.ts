@@ -25,6 +25,8 @@ export interface ApiDependencies {
   sendAlert: Send;
   /** Where the bytes of builds are. */
   stores: BuildStores;
+  /** What the webhook secrets of projects are derived from; without it no webhook is accepted. */
+  webhookSecret?: string | undefined;
   version: string;
 }
 

@@ -4,6 +4,7 @@ import { builds, deployments, jobs, projects } from '../../../../drizzle/schema/
 import type { Database } from '../db/connect.ts';
 import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
+import { projectColumns } from './projects.ts';
 import { keysOfRegion } from './region-keys.ts';
 import { somewhere, visibleIn } from './scopes.ts';
 import { needs, router } from './trpc.ts';
@@ -70,7 +71,7 @@ export const overviewRouter = router({
       ),
     );
     const everyProject = await database
-      .select()
+      .select(projectColumns)
       .from(projects)
       .where(visibleIn(ctx.caller, projects.name))
       .orderBy(asc(projects.name));

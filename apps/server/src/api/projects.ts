@@ -1,7 +1,7 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { projectSettings, settingsOf, type WrittenProjectSettings } from '@starling/shared/project-settings.ts';
 import { projectName } from '@starling/shared/words.ts';
-import { asc, eq } from 'drizzle-orm';
+import { asc, eq, getTableColumns } from 'drizzle-orm';
 import { z } from 'zod';
 import { projects } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -24,9 +24,16 @@ export async function findProject(database: Queryable, name: string) {
   });
 }
 
+/** What everybody may see of a project: its settings may hold secrets. */
+export const { settings: _settings, ...projectColumns } = getTableColumns(projects);
+
 export const projectsRouter = router({
   list: needs('view', somewhere).query(({ ctx }) =>
-    ctx.database.select().from(projects).where(visibleIn(ctx.caller, projects.name)).orderBy(asc(projects.name)),
+    ctx.database
+      .select(projectColumns)
+      .from(projects)
+      .where(visibleIn(ctx.caller, projects.name))
+      .orderBy(asc(projects.name)),
   ),
 
   /** The settings with every default filled in; `written` is what was set. Secrets in them are shown to administrators. */
@@ -98,7 +105,7 @@ export const projectsRouter = router({
             createdBy: ctx.caller.name,
           })
           .onConflictDoNothing()
-          .returning();
+          .returning(projectColumns);
         if (!project) {
           throw new StarlingError('CONFLICT', `There is a project "${input.name}" already.`, {
             field: 'name',

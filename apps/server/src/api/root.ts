@@ -9,7 +9,9 @@ import { projectsRouter } from './projects.ts';
 import { queueRouter } from './queue.ts';
 import { retentionRouter } from './retention.ts';
 import { sessionRouter } from './session.ts';
+import { tasksRouter } from './tasks.ts';
 import { router } from './trpc.ts';
+import { webhooksRouter } from './webhooks.ts';
 import { workersRouter } from './workers.ts';
 
 export const rootRouter = router({
@@ -24,6 +26,8 @@ export const rootRouter = router({
   queue: queueRouter,
   retention: retentionRouter,
   session: sessionRouter,
+  tasks: tasksRouter,
+  webhooks: webhooksRouter,
   workers: workersRouter,
 });
 

@@ -52,7 +52,8 @@ export interface DescribedError {
   fix: string | null;
 }
 
-function describe(error: TRPCError): DescribedError {
+/** What clients are told of an error. */
+export function describe(error: TRPCError): DescribedError {
   const { cause } = error;
   if (cause instanceof StarlingError) {
     return { starlingCode: cause.code, message: cause.message, field: cause.field ?? null, fix: cause.fix ?? null };
@@ -88,6 +89,7 @@ const errors = t.middleware(async ({ ctx, path, next }) => {
 });
 
 export const router = t.router;
+export const createCallerFactory = t.createCallerFactory;
 const procedure = t.procedure.use(errors);
 
 /**

@@ -1,0 +1,80 @@
+import { formatBytes } from '@starling/shared/durations.ts';
+import { sql } from 'drizzle-orm';
+import { recordAudit } from '../audit/record.ts';
+import type { Database, Queryable } from '../db/connect.ts';
+import { expireBuilds, expiringBuilds, projectNames } from './expiry.ts';
+import { type BuildStores, type SweptBuild, sweepBuilds } from './sweep-bytes.ts';
+import { countOldRows, sweepRows } from './sweep-rows.ts';
+
+/** What a sweep would do now. */
+export interface SweepPlan {
+  builds: { id: string; project: string; createdAt: Date; bytes: number }[];
+  /** Expired before, with bytes that are not gone yet. */
+  unfinished: number;
+  /** In one store; every region has the same. Packs that several builds share count once. */
+  bytesPerStore: number;
+  rows: { name: string; rows: number }[];
+}
+
+export async function planSweep(database: Queryable): Promise<SweepPlan> {
+  const plan: SweepPlan = { builds: [], unfinished: 0, bytesPerStore: 0, rows: await countOldRows(database) };
+  const packs = new Map<string, number>();
+  for (const project of await projectNames(database)) {
+    for (const build of await expiringBuilds(database, project)) {
+      const { id, createdAt, packDigest, packBytes, manifestBytes } = build;
+      plan.builds.push({ id, project, createdAt, bytes: packBytes + manifestBytes });
+      plan.bytesPerStore += manifestBytes;
+      packs.set(packDigest, packBytes);
+    }
+  }
+  for (const bytes of packs.values()) plan.bytesPerStore += bytes;
+  plan.unfinished = await countUnswept(database);
+  return plan;
+}
+
+export interface SweepOptions {
+  database: Database;
+  stores: BuildStores;
+  /** Who asked for it; `starling` for the nightly one. */
+  actor: string;
+  /** How many builds' bytes at most. */
+  most: number;
+  signal: AbortSignal;
+}
+
+export interface SweepResult {
+  expired: string[];
+  swept: SweptBuild[];
+  rows: { name: string; rows: number }[];
+  /** Builds whose bytes are still to be swept: ask again. */
+  left: number;
+}
+
+/** One bounded piece of a sweep: takes builds out of service, then bytes, then rows. Safe to end anywhere. */
+export async function sweep({ database, stores, actor, most, signal }: SweepOptions): Promise<SweepResult> {
+  const expired: string[] = [];
+  for (const project of await projectNames(database)) expired.push(...(await expireBuilds(database, project)));
+  const swept = await sweepBuilds(database, stores, { most, signal });
+  const rows = await sweepRows(database, signal);
+  const left = await countUnswept(database);
+  if (expired.length + swept.length + rows.length > 0) {
+    const freed = swept.reduce((sum, { freedBytes }) => sum + freedBytes, 0);
+    await database.transaction((tx) =>
+      recordAudit(tx, {
+        actor,
+        action: 'retention.sweep',
+        project: null,
+        target: `${swept.length} builds, ${formatBytes(freed)}`,
+        details: { expired, swept: swept.map(({ id }) => id), freedBytes: freed, rows },
+      }),
+    );
+  }
+  return { expired, swept, rows, left };
+}
+
+async function countUnswept(database: Queryable): Promise<number> {
+  const [row] = await database.execute(
+    sql`select count(*)::int as count from builds where expired_at is not null and swept_at is null`,
+  );
+  return Number(row?.count);
+}
