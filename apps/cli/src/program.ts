@@ -18,8 +18,10 @@ import { queueCommand } from './commands/queue.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
 import { tasksCommand } from './commands/tasks.ts';
+import { tasksCommand } from './commands/tasks.ts';
 import { versionCommand } from './commands/version.ts';
 import { watchCommand } from './commands/watch.ts';
+import { webhookCommand } from './commands/webhook.ts';
 import { webhookCommand } from './commands/webhook.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -52,6 +54,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(logsCommand(open));
   program.addCommand(cancelCommand(open));
   program.addCommand(webhookCommand(open));
+  program.addCommand(webhookCommand(open));
   program.addCommand(deployCommand(open));
   program.addCommand(rollbackCommand(open));
   program.addCommand(abortCommand(open));
@@ -62,6 +65,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(machinesCommand(open));
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
+  program.addCommand(tasksCommand(open));
   program.addCommand(tasksCommand(open));
 
   program.commandsGroup('Running Starling:');

@@ -12,6 +12,7 @@ export interface Secrets {
   adminToken: string;
   hubToken: string;
   agentToken: string;
+  webhookSecret: string;
 }
 
 export async function prepareSecrets(folder: string): Promise<Secrets> {
@@ -26,6 +27,7 @@ export async function prepareSecrets(folder: string): Promise<Secrets> {
     adminToken: file('admin.token'),
     hubToken: file('hub.token'),
     agentToken: file('agent.token'),
+    webhookSecret: file('webhook.secret'),
   };
   for (const [privateFile, publicFile] of [
     [secrets.manifestKey, secrets.manifestPublicKey],
@@ -37,7 +39,7 @@ export async function prepareSecrets(folder: string): Promise<Secrets> {
     await writeFile(publicFile, publicPem, { mode: 0o600 });
     await writeFile(privateFile, privatePem, { mode: 0o600 });
   }
-  for (const tokenFile of [secrets.adminToken, secrets.hubToken, secrets.agentToken]) {
+  for (const tokenFile of [secrets.adminToken, secrets.hubToken, secrets.agentToken, secrets.webhookSecret]) {
     if (await isThere(tokenFile)) continue;
     await writeFile(tokenFile, `stl_${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
   }

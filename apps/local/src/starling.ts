@@ -170,6 +170,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
         STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
         STARLING_HUB_TOKEN_FILE: secrets.hubToken,
+        STARLING_WEBHOOK_SECRET_FILE: secrets.webhookSecret,
       };
     }
 

@@ -181,6 +181,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
       targetWaitMs: config.STARLING_TARGET_WAIT,
     },
     webhookSecret: config.STARLING_WEBHOOK_SECRET_FILE,
+    webhookSecret: config.STARLING_WEBHOOK_SECRET_FILE,
     version: serverVersion,
   });
   sayReady({ url: server.url });

@@ -86,6 +86,12 @@ export const projectSettings = z.strictObject({
       after: z.array(deploymentTask).max(20).default([]),
     })
     .prefault({}),
+  webhooks: z
+    .strictObject({
+      /** Which of the project's webhook secrets holds; raising it makes the one before worthless. */
+      generation: z.number().int().min(1).max(1_000_000).default(1),
+    })
+    .prefault({}),
   /** Builds that pushes and merges start. */
   triggers: z
     .array(

@@ -1,8 +1,8 @@
 import { formatDuration } from '@starling/shared/durations.ts';
-import type { DeploymentStatus, JobStatus, MachineStep, ReplicaStatus } from '@starling/shared/words.ts';
+import type { DeploymentStatus, JobStatus, MachineStep, ReplicaStatus, TaskStatus } from '@starling/shared/words.ts';
 import type { Paint, Tone } from './terminal.ts';
 
-export type StatusWord = JobStatus | ReplicaStatus | DeploymentStatus | MachineStep;
+export type StatusWord = JobStatus | ReplicaStatus | DeploymentStatus | MachineStep | TaskStatus;
 
 export const symbols = {
   good: ['✔', '+'],
@@ -35,6 +35,7 @@ export function symbolOf(status: StatusWord): SymbolName {
     case 'CANCELLED':
     case 'ABORTED':
     case 'SUPERSEDED':
+    case 'SKIPPED':
       return 'stopped';
     default:
       return 'busy';

@@ -27,6 +27,8 @@ export interface ApiDependencies {
   stores: BuildStores;
   /** What the webhook secrets of projects are derived from; without it no webhook is accepted. */
   webhookSecret?: string | undefined;
+  /** What the webhook secrets of projects are derived from; without it no webhook is accepted. */
+  webhookSecret?: string | undefined;
   version: string;
 }
 

@@ -10,7 +10,9 @@ import { queueRouter } from './queue.ts';
 import { retentionRouter } from './retention.ts';
 import { sessionRouter } from './session.ts';
 import { tasksRouter } from './tasks.ts';
+import { tasksRouter } from './tasks.ts';
 import { router } from './trpc.ts';
+import { webhooksRouter } from './webhooks.ts';
 import { webhooksRouter } from './webhooks.ts';
 import { workersRouter } from './workers.ts';
 
@@ -26,6 +28,8 @@ export const rootRouter = router({
   queue: queueRouter,
   retention: retentionRouter,
   session: sessionRouter,
+  tasks: tasksRouter,
+  webhooks: webhooksRouter,
   tasks: tasksRouter,
   webhooks: webhooksRouter,
   workers: workersRouter,

@@ -7,6 +7,7 @@ import { callerOf } from './caller.ts';
 import type { ApiDependencies, Context } from './context.ts';
 import { type ReadMetrics, serveMetrics } from './metrics-route.ts';
 import { rootRouter } from './root.ts';
+import { registerWebhookRoutes } from './webhook-routes.ts';
 
 export interface ApiServerOptions extends ApiDependencies {
   host: string;
@@ -73,6 +74,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   server.delete('/session', (_request, reply) =>
     reply.header('Set-Cookie', `${cookieName}=; ${cookieAttributes}; Max-Age=0`).send({}),
   );
+
+  await registerWebhookRoutes(server, dependencies);
 
   server.get('/healthz', async (_request, reply) => {
     const state = await isHealthy();

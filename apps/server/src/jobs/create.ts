@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray } from 'drizzle-orm';
 import { jobs } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
-import type { Database } from '../db/connect.ts';
+import type { Queryable } from '../db/connect.ts';
 
 export interface NewJob {
   project: string;
@@ -19,7 +19,7 @@ export interface NewJob {
  * it is returned instead, with `created: false`.
  */
 export async function createJob(
-  database: Database,
+  database: Queryable,
   job: NewJob,
   force: boolean,
 ): Promise<{ id: number; created: boolean }> {
