@@ -38,6 +38,7 @@ export async function startTestApi(
     publicUrl: undefined,
     sendAlert: async () => {},
     stores: { main: openBlobStore('file:///nowhere'), regions: new Map() },
+    checks: [],
     version: 'test',
     ...overrides,
   });

@@ -8,6 +8,7 @@ import { completionCommand } from './commands/completion.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { deploymentCommand } from './commands/deployment.ts';
 import { deploymentsCommand } from './commands/deployments.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { gcCommand } from './commands/gc.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { logsCommand } from './commands/logs.ts';
@@ -18,10 +19,8 @@ import { queueCommand } from './commands/queue.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
 import { tasksCommand } from './commands/tasks.ts';
-import { tasksCommand } from './commands/tasks.ts';
 import { versionCommand } from './commands/version.ts';
 import { watchCommand } from './commands/watch.ts';
-import { webhookCommand } from './commands/webhook.ts';
 import { webhookCommand } from './commands/webhook.ts';
 import { whoamiCommand } from './commands/whoami.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -54,7 +53,6 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(logsCommand(open));
   program.addCommand(cancelCommand(open));
   program.addCommand(webhookCommand(open));
-  program.addCommand(webhookCommand(open));
   program.addCommand(deployCommand(open));
   program.addCommand(rollbackCommand(open));
   program.addCommand(abortCommand(open));
@@ -66,7 +64,6 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
   program.addCommand(tasksCommand(open));
-  program.addCommand(tasksCommand(open));
 
   program.commandsGroup('Running Starling:');
   program.addCommand(queueCommand(open));
@@ -76,6 +73,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(gcCommand(open));
 
   program.commandsGroup('This CLI:');
+  program.addCommand(doctorCommand(open));
   program.addCommand(openCommand(open));
   program.addCommand(whoamiCommand(open));
   program.addCommand(completionCommand());

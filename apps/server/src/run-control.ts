@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm';
 import { grantToken } from './accounts/tokens.ts';
 import { startAlerter } from './alerts/alerter.ts';
 import { defaultAlertLimits } from './alerts/conditions.ts';
-import { alertSender } from './alerts/senders.ts';
+import { alertSender, verifyMail } from './alerts/senders.ts';
 import { openChangeFeed } from './api/change-feed.ts';
 import { startApiServer } from './api/server.ts';
 import { openBlobStore } from './blobs/open-store.ts';
@@ -14,6 +14,7 @@ import type { Topic } from './db/changes.ts';
 import { connect, disconnect } from './db/connect.ts';
 import { standForLeader } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
+import { controlChecks } from './doctor/control-checks.ts';
 import { grantCredential } from './identities/credentials.ts';
 import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
 import { createLogger } from './lib/log.ts';
@@ -158,6 +159,14 @@ export async function runControl(config: ControlConfig): Promise<void> {
     publicUrl: config.STARLING_PUBLIC_URL,
     sendAlert,
     stores,
+    checks: controlChecks({
+      database,
+      stores,
+      countKeys: async (region) => (await versionKeys.list(region)).length,
+      verifyMail: mail ? () => verifyMail(mail) : undefined,
+      oidcIssuer: undefined,
+      certificate: undefined,
+    }),
     host: config.STARLING_HOST,
     port: config.STARLING_PORT,
     consoleFolder: config.STARLING_CONSOLE,
@@ -180,7 +189,6 @@ export async function runControl(config: ControlConfig): Promise<void> {
       buildDeadlineMs: config.STARLING_BUILD_DEADLINE,
       targetWaitMs: config.STARLING_TARGET_WAIT,
     },
-    webhookSecret: config.STARLING_WEBHOOK_SECRET_FILE,
     webhookSecret: config.STARLING_WEBHOOK_SECRET_FILE,
     version: serverVersion,
   });

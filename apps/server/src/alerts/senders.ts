@@ -52,6 +52,11 @@ export function alertSender(mail: MailServer | undefined): Send {
   };
 }
 
+/** Signs in at the mail server and sends nothing. Throws when it does not let us. */
+export async function verifyMail(mail: MailServer): Promise<void> {
+  await openMail(mail).verify();
+}
+
 async function post(
   url: string,
   secret: string | undefined,

@@ -2,6 +2,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import type { PersonCaller } from '../accounts/tokens.ts';
 import type { Send } from '../alerts/senders.ts';
 import type { Database } from '../db/connect.ts';
+import type { Check } from '../doctor/run-checks.ts';
 import type { ProcessCaller } from '../identities/credentials.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BuildStores } from '../retention/sweep-bytes.ts';
@@ -25,8 +26,8 @@ export interface ApiDependencies {
   sendAlert: Send;
   /** Where the bytes of builds are. */
   stores: BuildStores;
-  /** What the webhook secrets of projects are derived from; without it no webhook is accepted. */
-  webhookSecret?: string | undefined;
+  /** What `starling doctor` looks at. */
+  checks: readonly Check[];
   /** What the webhook secrets of projects are derived from; without it no webhook is accepted. */
   webhookSecret?: string | undefined;
   version: string;

@@ -1,6 +1,7 @@
 import { alertsRouter } from './alerts.ts';
 import { buildsRouter } from './builds.ts';
 import { deploymentsRouter } from './deployments.ts';
+import { doctorRouter } from './doctor.ts';
 import { hubsRouter } from './hubs.ts';
 import { jobsRouter } from './jobs.ts';
 import { machinesRouter } from './machines.ts';
@@ -10,9 +11,7 @@ import { queueRouter } from './queue.ts';
 import { retentionRouter } from './retention.ts';
 import { sessionRouter } from './session.ts';
 import { tasksRouter } from './tasks.ts';
-import { tasksRouter } from './tasks.ts';
 import { router } from './trpc.ts';
-import { webhooksRouter } from './webhooks.ts';
 import { webhooksRouter } from './webhooks.ts';
 import { workersRouter } from './workers.ts';
 
@@ -20,6 +19,7 @@ export const rootRouter = router({
   alerts: alertsRouter,
   builds: buildsRouter,
   deployments: deploymentsRouter,
+  doctor: doctorRouter,
   hubs: hubsRouter,
   jobs: jobsRouter,
   machines: machinesRouter,
@@ -28,8 +28,6 @@ export const rootRouter = router({
   queue: queueRouter,
   retention: retentionRouter,
   session: sessionRouter,
-  tasks: tasksRouter,
-  webhooks: webhooksRouter,
   tasks: tasksRouter,
   webhooks: webhooksRouter,
   workers: workersRouter,
