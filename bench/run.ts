@@ -17,4 +17,4 @@ const { run } = (await import(pathToFileURL(`${folder}/${name}.bench.ts`).href))
   run: (options: string[]) => Promise<void>;
 };
 await run(process.argv.slice(3));
-process.exit(0);
+process.exit();

@@ -88,6 +88,39 @@ describe('where a hub reads version keys', () => {
   });
 });
 
+describe('a worker', () => {
+  const worker = (more: Record<string, string>) =>
+    readConfig('worker', {
+      ...database,
+      STARLING_WORKER: 'w1',
+      STARLING_DATA: '/data',
+      STARLING_BLOBS: '/data/main',
+      STARLING_MANIFEST_SIGNING_KEY: file,
+      ...more,
+    });
+
+  it.each([
+    ['', {}],
+    ['os=linux', { os: 'linux' }],
+    [' os=linux, gpu=,', { os: 'linux', gpu: '' }],
+    ['path=a=b', { path: 'a=b' }],
+  ])('has the labels %j', (text, labels) => {
+    expect(worker({ STARLING_WORKER_LABELS: text }).STARLING_WORKER_LABELS).toEqual(labels);
+  });
+
+  it.each(['linux', '=linux', 'os=linux,os=mac', 'o s=x'])('has no labels such as %j', (text) => {
+    expect(() => worker({ STARLING_WORKER_LABELS: text })).toThrow(
+      'STARLING_WORKER_LABELS: expected "<name>=<value>" with commas between, no name twice',
+    );
+  });
+
+  it('drains for as long as it is told to, a day at most', () => {
+    expect(worker({}).STARLING_DRAIN_ON_STOP).toBe(0);
+    expect(worker({ STARLING_DRAIN_ON_STOP: '20m' }).STARLING_DRAIN_ON_STOP).toBe(1_200_000);
+    expect(() => worker({ STARLING_DRAIN_ON_STOP: '2d' })).toThrow('STARLING_DRAIN_ON_STOP: must be at most 24h');
+  });
+});
+
 it('what is missing is named, all at once', () => {
   expect(() => readConfig('hub', {})).toThrow(/STARLING_HUB is not set\n.*STARLING_REGION is not set/);
 });

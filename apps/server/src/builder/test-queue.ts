@@ -1,5 +1,5 @@
 import type { JobStage } from '@starling/shared/words.ts';
-import type { Attempt, FinishedBuild, JobQueue } from './ports.ts';
+import type { Attempt, FinishedBuild, JobQueue, TakeOptions } from './ports.ts';
 
 export interface TestJob {
   id: number;
@@ -61,7 +61,7 @@ export class TestQueue implements JobQueue {
     });
   }
 
-  async take(worker: string): Promise<Attempt[]> {
+  async take(worker: string, _options?: TakeOptions): Promise<Attempt[]> {
     const job = this.jobs.find(({ status }) => status === 'QUEUED');
     if (!job) return [];
     job.status = 'RUNNING';

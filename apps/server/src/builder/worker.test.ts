@@ -281,6 +281,60 @@ describe('a worker', () => {
     expect(await readdir(join(folder, 'data/workers/worker-1/work'))).toEqual([]);
   });
 
+  describe('that is stopped with time to drain', () => {
+    const waiting = (go: string) =>
+      repository.commit({
+        'starling.yml': recipeYaml(`echo waiting; while ! test -e ${go}; do sleep 0.02; done; echo x > out`, 'out'),
+      });
+
+    it('finishes its job and takes no other', async () => {
+      const go = join(folder, 'go');
+      const job = queue.add({ repositoryUrl: repository.path, commitSha: waiting(go) });
+      const next = queue.add({ repositoryUrl: repository.path, commitSha: waiting(go) });
+      const running = await start();
+      await queue.until(() => queue.log(job).includes('waiting\n'));
+      const stopped = running.stop({ drainMs: 60_000 });
+      running.wake();
+      await writeFile(go, '');
+      await stopped;
+      expect([job.status, next.status]).toEqual(['SUCCEEDED', 'QUEUED']);
+    });
+
+    it.each<[string, (hurry: AbortController) => number]>([
+      ['when the time is over', () => 50],
+      [
+        'when it is told to hurry',
+        (hurry) => {
+          setImmediate(() => hurry.abort());
+          return 60_000;
+        },
+      ],
+    ])('puts its job back %s', async (_, timeFor) => {
+      const job = queue.add({ repositoryUrl: repository.path, commitSha: waiting(join(folder, 'never')) });
+      const running = await start();
+      await queue.until(() => queue.log(job).includes('waiting\n'));
+      const hurry = new AbortController();
+      await running.stop({ drainMs: timeFor(hurry), hurry: hurry.signal });
+      expect(job).toMatchObject({ status: 'FAILED', retry: true, reason: 'the worker was stopped' });
+    });
+
+    it('does not wait when it builds nothing', async () => {
+      const running = await start();
+      await running.stop({ drainMs: 3_600_000 });
+    });
+  });
+
+  it('says what it can do when it takes a job', async () => {
+    const asked: unknown[] = [];
+    const take = queue.take.bind(queue);
+    queue.take = (worker, options) => {
+      asked.push(options);
+      return take(worker);
+    };
+    await build({ 'starling.yml': recipeYaml('echo x > out', 'out') }, { labels: { os: 'linux' } });
+    expect(asked[0]).toEqual({ labels: { os: 'linux' }, limit: 1 });
+  });
+
   it('leaves nothing of a recipe running in the background', async () => {
     const pidFile = join(folder, 'pid');
     const job = await build({

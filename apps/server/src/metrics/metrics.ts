@@ -47,10 +47,8 @@ export function openMetrics({ database, targetWaitMs, log, endedLagMs }: Metrics
   // It has what the registry asks a metric for, which is less than the type says.
   registry.registerMetric(durations as unknown as Metric);
   const endedJobs = new EndedJobsCounter(database, endedLagMs);
-  const fromDatabase = [
-    ...[depth, heldBack, unclaimable, oldestWait, wanted],
-    ...[poolDepth, poolWanted, poolAlive, workers, jobs, ended],
-  ];
+  const single = [depth, heldBack, unclaimable, oldestWait, wanted];
+  const byLabel = [poolDepth, poolWanted, poolAlive, workers, jobs, ended];
   let reading: ReturnType<Metrics['read']> | undefined;
   return {
     // Those who ask at the same time get the same answer: the values are kept in one place.
@@ -63,13 +61,15 @@ export function openMetrics({ database, targetWaitMs, log, endedLagMs }: Metrics
   };
 
   async function read() {
-    for (const metric of fromDatabase) metric.reset();
+    for (const metric of [...single, ...byLabel]) metric.reset();
     try {
       await collect();
       reached.set(1);
     } catch (thrown) {
       log.warn({ err: thrown }, 'metrics: the database did not answer');
-      for (const metric of fromDatabase) metric.remove();
+      // What is not known is left out: nothing of it is to be taken for a zero.
+      for (const metric of byLabel) metric.reset();
+      for (const metric of single) metric.remove();
       reached.set(0);
     }
     return { contentType: registry.contentType, text: await registry.metrics() };

@@ -199,7 +199,7 @@ function poolOf(parts: readonly Part[], windowMs: number): Pool {
     heldBack: sum((part) => part.heldBack),
     running,
     oldestWaitMs: waits.length > 0 ? Math.max(...waits) : null,
-    arrivalsPerHour: (sum((part) => part.demand.arrivals) / windowMs) * 3_600_000,
+    arrivalsPerHour: (sum((part) => part.demand.arrivals) * 3_600_000) / windowMs,
     meanBuildMs: meanOf(parts.map(({ demand }) => demand)),
     workersWanted: wholeWorkers({
       steady: sum((part) => part.steady),
