@@ -111,4 +111,10 @@ const document = {
     },
   },
 };
-process.stdout.write(`${JSON.stringify(document, null, 1)}\n`);
+/** The generator says that a value may be null, and leaves null out of the values it lists. */
+function withNullInEnums(_key: string, value: unknown): unknown {
+  const { type, enum: values } = (value ?? {}) as { type?: unknown; enum?: unknown[] };
+  if (!Array.isArray(type) || !type.includes('null') || !values || values.includes(null)) return value;
+  return { ...(value as object), enum: [...values, null] };
+}
+process.stdout.write(`${JSON.stringify(document, withNullInEnums, 1)}\n`);

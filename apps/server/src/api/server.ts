@@ -6,6 +6,7 @@ import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { callerOf } from './caller.ts';
 import type { ApiDependencies, Context } from './context.ts';
 import { type ReadMetrics, serveMetrics } from './metrics-route.ts';
+import { registerPlainHttp } from './plain-http.ts';
 import { rootRouter } from './root.ts';
 import { registerWebhookRoutes } from './webhook-routes.ts';
 
@@ -27,7 +28,7 @@ export interface ApiServer {
 const cookieName = 'starling_session';
 const cookieAttributes = 'Path=/; HttpOnly; SameSite=Strict';
 
-/** Serves the API (`/trpc`), the session cookie (`/session`), health (`/healthz`), `/metrics` and the console (`/`). */
+/** Serves the API (`/trpc`, `/api/v1`), the session cookie (`/session`), health (`/healthz`), `/metrics` and the console (`/`). */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { host, port, consoleFolder, isHealthy, readMetrics, ...dependencies } = options;
   const { database, log } = dependencies;
@@ -52,15 +53,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     }
   });
 
+  const contextOf = async (request: FastifyRequest): Promise<Context> => ({
+    ...dependencies,
+    caller: await callerOf(database, tokenOf(request)),
+    requestId: request.id,
+  });
+  registerPlainHttp(server, contextOf);
   await server.register(fastifyTRPCPlugin, {
     prefix: '/trpc',
     trpcOptions: {
       router: rootRouter,
-      createContext: async ({ req }: { req: FastifyRequest }): Promise<Context> => ({
-        ...dependencies,
-        caller: await callerOf(database, tokenOf(req)),
-        requestId: req.id,
-      }),
+      createContext: ({ req }: { req: FastifyRequest }) => contextOf(req),
     },
   });
 
