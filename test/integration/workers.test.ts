@@ -1,5 +1,6 @@
 import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
+import { requeueAbandoned } from '@starling/server/jobs/requeue-abandoned.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { openMetrics } from '@starling/server/metrics/metrics.ts';
 import { listWorkers } from '@starling/server/workers/list.ts';
@@ -7,7 +8,7 @@ import { queueStatus } from '@starling/server/workers/queue-status.ts';
 import { type RegistrationOptions, registerWorker } from '@starling/server/workers/registration.ts';
 import { forgetGone, takeName } from '@starling/server/workers/registry.ts';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
-import { eq, sql } from 'drizzle-orm';
+import { asc, eq, sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { auditLog, builds, identities, jobs, projects, replicas, workers } from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
@@ -83,10 +84,28 @@ describe('a worker that registers', () => {
   it('takes the name at once after one that was killed in the same place, and after one that ended', async () => {
     await takeName(test.database, identity('w1', { os: 'old' }), { heirOfPlace: true });
     const second = await register('w1', { os: 'new' });
-    expect(second.held).toBe(true);
+    expect([second.held, second.inherited]).toEqual([true, true]);
     expect((await row('w1')).labels).toEqual({ os: 'new' });
     await second.stop();
-    expect((await register('w1', {}, { place: 'elsewhere:/data' })).held).toBe(true);
+    const third = await register('w1', {}, { place: 'elsewhere:/data' });
+    expect([third.held, third.inherited]).toEqual([true, false]);
+    expect((await register('w2')).inherited).toBe(false);
+  });
+
+  it('puts back what it was building when it was killed, as long as attempts are left', async () => {
+    const { id } = await addJob(test.database, 'shop', { maxAttempts: 2 });
+    const other = await addJob(test.database, 'shop');
+    await queue().take('w1');
+    await queue().take('w2');
+    expect(await requeueAbandoned(test.database, 'w1')).toEqual([id]);
+    expect(await requeueAbandoned(test.database, 'w1')).toEqual([]);
+    expect(await queue().take('w1')).toMatchObject([{ jobId: id, attempt: 2 }]);
+    await requeueAbandoned(test.database, 'w1');
+    const rows = await test.database.select().from(jobs).orderBy(asc(jobs.id));
+    expect(rows).toMatchObject([
+      { status: 'FAILED', failureReason: 'worker w1 was killed in attempt 2 of 2', worker: null },
+      { id: other.id, status: 'RUNNING', worker: 'w2' },
+    ]);
   });
 
   it('is refused while another place has the name, and gets it when that one falls silent', async () => {

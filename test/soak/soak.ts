@@ -34,6 +34,9 @@ export interface SoakResult extends Findings {
   passed: boolean;
 }
 
+/** How many jobs may be open while more are asked for. */
+const mostOpen = 50;
+
 /** Short enough that a lost job is noticed while others still build; ten attempts, as kills hit whoever is there. */
 const settings = {
   STARLING_HEARTBEAT_EVERY: '1s',
@@ -64,11 +67,13 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
       kill(fleet.controls, options.killControlEveryMs, 'turns', () => (kills.control += 1), over.signal),
       kill(fleet.workers, options.killWorkerEveryMs, 'chance', () => (kills.worker += 1), over.signal),
     ]);
-    const asking = askForAll(fleet, commits, startedAt + options.deadlineMs);
+    const open = { jobs: 0 };
+    const asking = askForAll(fleet, commits, open, startedAt + options.deadlineMs);
     asking.catch(() => {});
-    const intime = await untilAllEnded(database, options, startedAt, (line) =>
-      onProgress(`${line}; killed ${kills.control} control servers, ${kills.worker} workers`),
-    );
+    const intime = await untilAllEnded(database, options, startedAt, (line, notEnded) => {
+      open.jobs = notEnded;
+      if (line) onProgress(`${line}; killed ${kills.control} control servers, ${kills.worker} workers`);
+    });
     const seconds = Math.round((Date.now() - startedAt) / 100) / 10;
     over.abort();
     await killing;
@@ -101,11 +106,20 @@ async function kill(
   }
 }
 
-/** Asks for a build of every commit, each at any server that answers. Asking again is harmless: a commit has one job. */
-async function askForAll({ apis }: SoakFleet, commits: readonly string[], until: number): Promise<number> {
+/**
+ * Asks for a build of every commit, each at any server that answers, with never many waiting: so requests are made until
+ * almost the end, and servers are killed in the middle of them. Asking again is harmless: a commit has one job.
+ */
+async function askForAll(
+  { apis }: SoakFleet,
+  commits: readonly string[],
+  open: Readonly<{ jobs: number }>,
+  until: number,
+): Promise<number> {
   let [next, repeated] = [0, 0];
   const asker = async () => {
     for (let index = next++; index < commits.length; index = next++) {
+      while (open.jobs > mostOpen && Date.now() < until) await pause(100);
       for (let tries = 0; ; tries += 1) {
         try {
           const api = apis[(index + tries) % apis.length]!;
@@ -131,7 +145,7 @@ async function untilAllEnded(
   database: Database,
   { builds, deadlineMs }: SoakOptions,
   startedAt: number,
-  onProgress: (line: string) => void,
+  onLook: (line: string | undefined, notEnded: number) => void,
 ): Promise<boolean> {
   for (let look = 1; ; look += 1) {
     const [row] = await database.execute<{ asked: number; ended: number; copying: number }>(sql`
@@ -141,7 +155,8 @@ async function untilAllEnded(
     const { asked, ended, copying } = row!;
     if (ended === builds && copying === 0) return true;
     const seconds = Math.round((Date.now() - startedAt) / 1_000);
-    if (look % 20 === 0) onProgress(`${seconds} s: ${asked} asked for, ${ended} ended, ${copying} replicas to come`);
+    const line = `${seconds} s: ${asked} asked for, ${ended} ended, ${copying} replicas to come`;
+    onLook(look % 20 === 0 ? line : undefined, asked - ended);
     if (Date.now() - startedAt > deadlineMs) return false;
     await pause(500);
   }

@@ -9,6 +9,7 @@ import { recipeEnvironment, type WorkerConfig } from './config.ts';
 import { listen } from './db/changes.ts';
 import { connect, disconnect } from './db/connect.ts';
 import { jobQueue } from './jobs/queue.ts';
+import { requeueAbandoned } from './jobs/requeue-abandoned.ts';
 import { createLogger } from './lib/log.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
 import { startCommandTasks } from './tasks/run-command-tasks.ts';
@@ -41,7 +42,7 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
     pollMs: config.STARLING_POLL_EVERY,
     heartbeatMs: config.STARLING_HEARTBEAT_EVERY,
   });
-  registration = await registerWorker({
+  const registered = await registerWorker({
     database,
     worker: {
       name,
@@ -52,6 +53,11 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
     clock: systemClock,
     log,
   });
+  if (registered.inherited) {
+    const back = await requeueAbandoned(database, name);
+    if (back.length > 0) log.warn({ jobs: back }, 'put back what this worker was building when it was killed');
+  }
+  registration = registered;
   worker.wake();
   const tasks = await startCommandTasks({
     database,
@@ -72,10 +78,10 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
   untilStopped(
     log,
     async (hurry) => {
-      if (drainMs > 0) await registration.leave();
+      if (drainMs > 0) await registered.leave();
       await Promise.all([tasks.stop(), worker.stop({ drainMs, hurry })]);
       await subscription.stop();
-      await registration.stop();
+      await registered.stop();
       await disconnect(database);
     },
     drainMs,

@@ -33,6 +33,8 @@ export interface RegistrationOptions {
 export interface Registration {
   /** Whether the name is ours, so that jobs may be taken under it. */
   readonly held: boolean;
+  /** Whether a process of the same place had it, which is dead: what it was building nobody builds any more. */
+  readonly inherited: boolean;
   /** Shows as draining until the end. */
   leave(): Promise<void>;
   /** Says that the worker ended. */
@@ -48,6 +50,7 @@ export async function registerWorker(options: RegistrationOptions): Promise<Regi
   const { database, worker, clock, log, refreshMs = refreshEveryMs, aliveMs = aliveForMs } = options;
   const { name } = worker;
   let since: Date | undefined;
+  let inherited = false;
   await takeAtStart();
   const loop = new Loop({ name: `registration of ${name}`, everyMs: refreshMs, clock, log, pass }).start();
   await forgetGone(database);
@@ -55,6 +58,7 @@ export async function registerWorker(options: RegistrationOptions): Promise<Regi
     get held() {
       return since !== undefined;
     },
+    inherited,
     async leave() {
       if (since)
         await sayLeaving(database, name, since).catch((thrown) => log.warn({ err: thrown }, 'not shown as leaving'));
@@ -87,6 +91,7 @@ export async function registerWorker(options: RegistrationOptions): Promise<Regi
     const taken = await takeName(database, worker, { heirOfPlace, aliveMs });
     if ('holder' in taken) return taken.holder;
     since = taken.since;
+    inherited = taken.inherited;
     return undefined;
   }
 

@@ -31,14 +31,15 @@ const silentFor = (milliseconds: number) =>
 
 /**
  * Takes the name: free, given up, silent for `aliveMs`, or held by a process of the same place when the caller knows that
- * one to be dead (`heirOfPlace`). Returns since when it is ours, or who holds it. A drain by a person outlives the
- * process; one that came from its own stop does not.
+ * one to be dead (`heirOfPlace`). Returns since when it is ours and whether that one had it before, or who holds it. A
+ * drain by a person outlives the process; one that came from its own stop does not.
  */
 export async function takeName(
   database: Database,
   { name, labels, place, version }: WorkerIdentity,
   { heirOfPlace, aliveMs = aliveForMs }: { heirOfPlace: boolean; aliveMs?: number },
-): Promise<{ since: Date } | { holder: NameHolder }> {
+): Promise<{ since: Date; inherited: boolean } | { holder: NameHolder }> {
+  const [before] = await database.select({ place: workers.host }).from(workers).where(eq(workers.name, name));
   const [row] = await database
     .insert(workers)
     .values({ name, labels, host: place, version, startedAt: sql`clock_timestamp()`, lastSeenAt: sql`now()` })
@@ -56,7 +57,8 @@ export async function takeName(
       setWhere: sql`${workers.stoppedAt} is not null or ${silentFor(aliveMs)} or (${heirOfPlace} and ${workers.host} = ${place})`,
     })
     .returning({ since: workers.startedAt });
-  if (row) return row;
+  // Nobody came between the two statements: from another place the name could not have been inherited.
+  if (row) return { ...row, inherited: heirOfPlace && before?.place === place };
   const [holder] = await database
     .select({
       place: workers.host,
