@@ -79,6 +79,7 @@ export const deploymentTasks = pgTable(
     log: text().notNull().default(''),
     startedAt: moment('started_at'),
     lastHeartbeatAt: moment('last_heartbeat_at'),
+    /** Of one that is QUEUED again: when the attempt before ended. */
     finishedAt: moment('finished_at'),
   },
   (table) => [
@@ -91,6 +92,7 @@ export const deploymentTasks = pgTable(
 export const webhookDeliveries = pgTable(
   'webhook_deliveries',
   {
+    /** Who sent it and for which project: `github/shop`. */
     source: text().notNull(),
     deliveryId: text('delivery_id').notNull(),
     event: text().notNull(),

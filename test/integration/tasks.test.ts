@@ -203,7 +203,8 @@ describe('commands', () => {
     await worker();
     await until(id, 'failed');
     expect((await verdictOf(id)).detail).toMatch(/it took longer than its timeout of 1\ss/);
-    expect(isRunning(Number(await readFile(join(folder, 'pid'), 'utf8')))).toBe(false);
+    const pid = Number(await readFile(join(folder, 'pid'), 'utf8'));
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), 10_000);
   });
 
   it('keep the beginning and the end of what they say', async () => {

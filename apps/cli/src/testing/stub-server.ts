@@ -22,6 +22,9 @@ const queries = [
   'projects.list',
   'queue.status',
   'session.whoAmI',
+  'tasks.list',
+  'tasks.log',
+  'webhooks.deliveries',
   'workers.list',
 ] as const;
 const mutations = [
@@ -30,6 +33,7 @@ const mutations = [
   'deployments.rollback',
   'jobs.create',
   'projects.add',
+  'webhooks.secret',
   'workers.drain',
   'workers.resume',
 ] as const;
