@@ -135,7 +135,6 @@ const control = z
     STARLING_MAIL_FROM: z.string().min(3).max(300).optional(),
     STARLING_TARGET_WAIT: duration('1m'),
     STARLING_WEBHOOK_SECRET_FILE: fileText.pipe(z.string().min(32, 'must hold at least 32 characters')).optional(),
-    STARLING_WEBHOOK_SECRET_FILE: fileText.pipe(z.string().min(32, 'must hold at least 32 characters')).optional(),
     STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
   })
   .superRefine(needBothOfEtcdUser)

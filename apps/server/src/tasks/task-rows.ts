@@ -58,7 +58,9 @@ export function takeWebhookTask(database: Database, server: string) {
 }
 
 async function take(database: Database, runner: string, mine: SQL): Promise<TaskAttempt | undefined> {
-  const rows = (await database.execute(sql`
+  // A transaction, like every write here: the database of a loop that is led guards these and nothing else.
+  const rows = (await database.transaction((tx) =>
+    tx.execute(sql`
     with next as (
       select t.id from deployment_tasks t join deployments d on d.id = t.deployment
       where t.status = 'QUEUED' and ${mine} and (${isWanted}) and ${isItsTurn} and ${pauseIsOver}
@@ -71,8 +73,8 @@ async function take(database: Database, runner: string, mine: SQL): Promise<Task
     where t.id = next.id and d.id = t.deployment and b.id = d.build_id
     returning t.id, t.attempts as attempt, t.phase, t.spec, t.log, d.id as "deploymentId", d.kind, d.project,
       d.build_id as build, b.commit_sha as "commitSha", d.previous_build_id as "previousBuild",
-      d.requested_by as "requestedBy", d.reason`)) as unknown as (Omit<TaskAttempt, 'deployment'> &
-    TaskAttempt['deployment'] & { deploymentId: string })[];
+      d.requested_by as "requestedBy", d.reason`),
+  )) as unknown as (Omit<TaskAttempt, 'deployment'> & TaskAttempt['deployment'] & { deploymentId: string })[];
   const row = rows[0];
   if (!row) return undefined;
   const { id, attempt, phase, spec, log, deploymentId, ...deployment } = row;
@@ -89,12 +91,14 @@ const heldBy = (task: TaskAttempt) =>
 
 /** Says that the attempt goes on, and keeps its log. False when it is not to: stop it, and write nothing more. */
 export async function keepTask(database: Database, task: TaskAttempt, log: string | undefined): Promise<boolean> {
-  const rows = await database.execute(sql`
+  const rows = await database.transaction((tx) =>
+    tx.execute(sql`
     update deployment_tasks t set last_heartbeat_at = now(), log = coalesce(${log ?? null}, t.log)
     from deployments d
     where t.id = ${task.id} and t.runner = ${task.runner} and t.attempts = ${task.attempt} and t.status = 'RUNNING'
       and d.id = t.deployment and (${isWanted})
-    returning t.id`);
+    returning t.id`),
+  );
   return rows.length > 0;
 }
 
