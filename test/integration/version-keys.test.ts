@@ -1,3 +1,4 @@
+import { Deposed } from '@starling/server/db/fence.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { type ControllerOptions, startRolloutController } from '@starling/server/rollouts/controller.ts';
 import { defaultPolicy } from '@starling/server/rollouts/decide.ts';
@@ -252,6 +253,38 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
       await vi.waitFor(async () => expect(await store.put(sampleKey('shop', 2), 1)).toBe(true), patience);
       await vi.waitFor(() => expect(watcher.seen).toEqual(['shop 1', 'shop 2']), patience);
       await watcher.stop();
+    });
+  });
+
+  describe('the terms of leaders', () => {
+    let server: EtcdServer;
+    beforeAll(async () => {
+      server = await startEtcd();
+    });
+    afterAll(() => server?.stop());
+    const ofTerm = (epoch: number | undefined) =>
+      etcdVersionKeys({ clusters: new Map([['eu', [server.endpoint]]]), epoch, clock, log });
+
+    it('keep a late leader from writing as soon as a newer one has read', async () => {
+      const [late, newer] = [ofTerm(1), ofTerm(2)];
+      expect(await late.list('eu')).toEqual([]);
+      expect(await late.put(sampleKey('terms', 1), 0)).toBe(true);
+      expect(await newer.list('eu')).toHaveLength(1);
+      // The newer one has written nothing yet, so the number alone would let it through.
+      expect(await late.put(sampleKey('terms', 2), 1)).toBe(false);
+      await expect(late.list('eu')).rejects.toThrow(Deposed);
+      await expect(late.put(sampleKey('terms', 2), 1)).rejects.toThrow(Deposed);
+      expect(await newer.put(sampleKey('terms', 2), 1)).toBe(true);
+      expect((await ofTerm(undefined).get('terms', 'eu'))?.sequence, 'others read as before').toBe(2);
+    });
+
+    it('are claimed anew when a cluster has lost everything', async () => {
+      const leader = ofTerm(3);
+      await leader.list('eu');
+      await server.ask('/v3/kv/deleterange', { key: base64('starling/'), range_end: base64('starling0') });
+      expect(await leader.put(sampleKey('lost', 1), 0)).toBe(false);
+      expect(await leader.list('eu')).toEqual([]);
+      expect(await leader.put(sampleKey('lost', 1), 0)).toBe(true);
     });
   });
 

@@ -17,6 +17,7 @@ import { openCommand } from './commands/open.ts';
 import { projectCommand } from './commands/project.ts';
 import { queueCommand } from './commands/queue.ts';
 import { rollbackCommand } from './commands/rollback.ts';
+import { serversCommand } from './commands/servers.ts';
 import { statusCommand } from './commands/status.ts';
 import { tasksCommand } from './commands/tasks.ts';
 import { versionCommand } from './commands/version.ts';
@@ -70,6 +71,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(workersCommand(open));
   program.addCommand(workerCommand(open));
   program.addCommand(alertsCommand(open));
+  program.addCommand(serversCommand(open));
   program.addCommand(gcCommand(open));
 
   program.commandsGroup('This CLI:');

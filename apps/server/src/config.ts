@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
@@ -109,6 +110,7 @@ const control = z
     ...everyRole,
     ...etcdUser,
     STARLING_VERSION_KEYS: etcdByRegion.optional(),
+    STARLING_SERVER: machineId.default(`${hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-')}-${process.pid}`),
     STARLING_HOST: z.string().default('127.0.0.1'),
     STARLING_PORT: port.default(4600),
     STARLING_REGIONS: regionList,

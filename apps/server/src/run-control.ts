@@ -12,7 +12,7 @@ import { resolveRef } from './builder/resolve-ref.ts';
 import type { ControlConfig } from './config.ts';
 import type { Topic } from './db/changes.ts';
 import { connect, disconnect } from './db/connect.ts';
-import { standForLeader } from './db/leader.ts';
+import { standForLeader, type Term } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
 import { controlChecks } from './doctor/control-checks.ts';
 import { grantCredential } from './identities/credentials.ts';
@@ -36,13 +36,20 @@ import { serverVersion } from './version.ts';
 import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const rolloutsEveryMs = 2_000;
+/** A server that is stopped within a transaction must not keep another one from taking over. */
+const idleInTransactionMs = 5_000;
 
 /** The control role: the API and console, and the loops that this server leads. */
 export async function runControl(config: ControlConfig): Promise<void> {
   const log = createLogger('control', config.STARLING_LOG_LEVEL);
   const clock = systemClock;
   await migrateToLatest(config.DATABASE_URL);
-  const database = connect(config.DATABASE_URL, { applicationName: 'starling-control', maxConnections: 20 });
+  const database = connect(config.DATABASE_URL, {
+    applicationName: 'starling-control',
+    maxConnections: 20,
+    idleInTransactionMs,
+  });
+  const leases = connect(config.DATABASE_URL, { applicationName: 'starling-leader', maxConnections: 2 });
   const regions = config.STARLING_REGIONS.map(({ name }) => name);
   await configureRegions(database, regions);
   if (config.STARLING_ADMIN_TOKEN_FILE) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN_FILE);
@@ -50,16 +57,13 @@ export async function runControl(config: ControlConfig): Promise<void> {
     await grantCredential(database, { kind: 'hub', name: 'hubs', region: null }, config.STARLING_HUB_TOKEN_FILE);
   }
 
-  const versionKeys = openVersionKeys(
-    {
-      clusters: config.STARLING_VERSION_KEYS,
-      username: config.STARLING_ETCD_USER,
-      password: config.STARLING_ETCD_PASSWORD_FILE,
-      database,
-    },
-    clock,
-    log,
-  );
+  const keysChoice = {
+    clusters: config.STARLING_VERSION_KEYS,
+    username: config.STARLING_ETCD_USER,
+    password: config.STARLING_ETCD_PASSWORD_FILE,
+    database,
+  };
+  const versionKeys = openVersionKeys(keysChoice, clock, log);
   const changes = await openChangeFeed(database);
   const mail = config.STARLING_SMTP_URL && {
     url: config.STARLING_SMTP_URL,
@@ -72,18 +76,20 @@ export async function runControl(config: ControlConfig): Promise<void> {
     regions: new Map(config.STARLING_REGIONS.map(({ name, blobs }) => [name, openBlobStore(blobs)])),
   };
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
-  const led = (name: string, topics: Topic[], start: () => Pick<Loop, 'nudge' | 'stop'>) => {
+  const led = (name: string, topics: Topic[], start: (term: Term) => Pick<Loop, 'nudge' | 'stop'>) => {
     let loop: Pick<Loop, 'nudge' | 'stop'> | undefined;
     const unsubscribe = changes.subscribe((topic) => {
       if (topics.includes(topic)) loop?.nudge();
     });
     const candidacy = standForLeader({
+      leases,
       database,
       name,
+      server: config.STARLING_SERVER,
       clock,
       log,
-      lead: () => {
-        loop = start();
+      lead: (term) => {
+        loop = start(term);
         return loop;
       },
     });
@@ -93,7 +99,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     };
   };
   const stopLoops = [
-    led('monitor', [], () =>
+    led('monitor', [], ({ database }) =>
       startMonitor({
         jobs: {
           requeueStale: (staleMs) => requeueStale(database, staleMs),
@@ -107,7 +113,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
         log,
       }),
     ),
-    led('synchronizer', ['replicas'], () =>
+    led('synchronizer', ['replicas'], ({ database }) =>
       startSynchronizer({
         rows: replicaRows(database),
         ...stores,
@@ -116,10 +122,10 @@ export async function runControl(config: ControlConfig): Promise<void> {
         log,
       }),
     ),
-    led('rollouts', ['deployments', 'machines'], () =>
+    led('rollouts', ['deployments', 'machines'], ({ database, epoch }) =>
       startRolloutController({
         rows: deploymentRows(database),
-        keys: versionKeys,
+        keys: openVersionKeys({ ...keysChoice, database, epoch }, clock, log),
         signer: new Signer('version-key', config.STARLING_VERSION_SIGNING_KEY),
         tasks: afterTasks(database),
         regions,
@@ -129,7 +135,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
         log,
       }),
     ),
-    led('retention', [], () =>
+    led('retention', [], ({ database }) =>
       startNightSweep({
         sweep: (signal) => sweep({ database, stores, actor: 'starling', most: buildsAtOnce, signal }),
         hour: config.STARLING_SWEEP_HOUR,
@@ -137,8 +143,8 @@ export async function runControl(config: ControlConfig): Promise<void> {
         log,
       }),
     ),
-    led('tasks', ['deployments'], () => startTaskControl({ database, clock, log })),
-    led('alerts', ['alerts', 'deployments'], () =>
+    led('tasks', ['deployments'], ({ database }) => startTaskControl({ database, clock, log })),
+    led('alerts', ['alerts', 'deployments'], ({ database }) =>
       startAlerter({
         database,
         send: sendAlert,
@@ -198,6 +204,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     await server.stop();
     await Promise.all(stopLoops.map((stop) => stop()));
     await changes.stop();
+    await disconnect(leases);
     await disconnect(database);
   });
 }

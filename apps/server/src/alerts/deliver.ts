@@ -53,6 +53,8 @@ async function deliverOne(options: DeliverOptions, { delivery, alert, target }: 
   const { database, send, publicUrl, clock, log } = options;
   const attempts = delivery.attempts + 1;
   const row = and(eq(alertDeliveries.alert, delivery.alert), eq(alertDeliveries.channel, delivery.channel));
+  const set = (values: Partial<typeof alertDeliveries.$inferInsert>) =>
+    database.transaction((tx) => tx.update(alertDeliveries).set(values).where(row));
   try {
     await send(
       target,
@@ -74,19 +76,9 @@ async function deliverOne(options: DeliverOptions, { delivery, alert, target }: 
     const dead = attempts >= mostAttempts;
     const lastError = messageOf(thrown).slice(0, 1_000);
     log.warn(`alert ${alert.id} to ${delivery.channel}: attempt ${attempts}${dead ? ', given up' : ''}: ${lastError}`);
-    await database
-      .update(alertDeliveries)
-      .set({
-        status: dead ? 'DEAD' : 'PENDING',
-        attempts,
-        lastError,
-        nextAttemptAt: new Date(clock.now() + pauseAfter(attempts)),
-      })
-      .where(row);
+    const nextAttemptAt = new Date(clock.now() + pauseAfter(attempts));
+    await set({ status: dead ? 'DEAD' : 'PENDING', attempts, lastError, nextAttemptAt });
     return;
   }
-  await database
-    .update(alertDeliveries)
-    .set({ status: 'DELIVERED', attempts, lastError: null, deliveredAt: new Date(clock.now()) })
-    .where(row);
+  await set({ status: 'DELIVERED', attempts, lastError: null, deliveredAt: new Date(clock.now()) });
 }

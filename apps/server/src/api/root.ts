@@ -9,6 +9,7 @@ import { overviewRouter } from './overview.ts';
 import { projectsRouter } from './projects.ts';
 import { queueRouter } from './queue.ts';
 import { retentionRouter } from './retention.ts';
+import { serversRouter } from './servers.ts';
 import { sessionRouter } from './session.ts';
 import { tasksRouter } from './tasks.ts';
 import { router } from './trpc.ts';
@@ -27,6 +28,7 @@ export const rootRouter = router({
   projects: projectsRouter,
   queue: queueRouter,
   retention: retentionRouter,
+  servers: serversRouter,
   session: sessionRouter,
   tasks: tasksRouter,
   webhooks: webhooksRouter,

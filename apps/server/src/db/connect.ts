@@ -14,13 +14,18 @@ export interface ConnectOptions {
   /** Shown in pg_stat_activity. */
   applicationName: string;
   maxConnections?: number;
+  /** After this long a transaction that does nothing is broken off; for ever when left out. */
+  idleInTransactionMs?: number;
 }
 
 /**
  * Connects lazily. Takes `postgres://user:password@host:port/name`, or for a Unix socket
  * `postgres://user@localhost/name?host=/folder/of/the/socket`.
  */
-export function connect(url: string, { applicationName, maxConnections = 10 }: ConnectOptions): Database {
+export function connect(
+  url: string,
+  { applicationName, maxConnections = 10, idleInTransactionMs = 0 }: ConnectOptions,
+): Database {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -38,10 +43,13 @@ export function connect(url: string, { applicationName, maxConnections = 10 }: C
     max: maxConnections,
     idle_timeout: 60,
     connect_timeout: 10,
-    // Advisory locks live as long as their connection, so none is closed for its age.
-    max_lifetime: null,
     onnotice: () => {},
-    connection: { application_name: applicationName, lock_timeout: 30_000, statement_timeout: 60_000 },
+    connection: {
+      application_name: applicationName,
+      lock_timeout: 30_000,
+      statement_timeout: 60_000,
+      idle_in_transaction_session_timeout: idleInTransactionMs,
+    },
   });
   return drizzle(client, { schema }) as Database;
 }

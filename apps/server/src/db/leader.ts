@@ -1,22 +1,42 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
-import type postgres from 'postgres';
+import { and, eq, sql } from 'drizzle-orm';
+import { leaderships } from '../../../../drizzle/schema/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Database } from './connect.ts';
+import { fenced } from './fence.ts';
 
-// Each loop of the control plane runs on one server at a time: the one whose session holds the loop's advisory lock.
-// PostgreSQL lets go of it when that session ends, however it ends, and another server takes over at its next try.
+// Each loop of the control plane runs on one server at a time: the one that holds its lease, a row which the leader renews
+// every second. Four seconds after the last renewal any other server may take it, which begins a new term with a higher
+// epoch. A lease rather than an advisory lock, because a lock lives as long as its session: that of a host which vanished,
+// or of a process that is stopped, may outlive it by many minutes. All times are the database's, so clocks do not matter.
+// That an old leader no longer writes is not left to its noticing: see `fence.ts`.
+
+const leaseMs = 4_000;
+const renewEveryMs = 1_000;
+/** A leader that could not renew for this long stops by itself, before anyone else may begin. */
+const giveUpAfterMs = 3_000;
 
 export interface LeaderOptions {
+  /** For the lease alone, so that no busy pool keeps a renewal waiting. */
+  leases: Database;
+  /** What the loop works on; it gets it fenced. */
   database: Database;
   /** The loop, for example `synchronizer`. */
   name: string;
+  /** This server, as people know it. */
+  server: string;
   clock: Clock;
   log: Logger;
-  /** How often a follower tries, and how often the leader makes sure that its session is alive. */
-  everyMs?: number;
   /** Starts the work; what it returns stops it. */
-  lead: () => { stop(): Promise<void> };
+  lead: (term: Term) => { stop(): Promise<void> };
+}
+
+/** The time for which a server leads a loop. */
+export interface Term {
+  epoch: number;
+  /** Refuses to write once the term is over. */
+  database: Database;
 }
 
 export interface Candidacy {
@@ -26,8 +46,9 @@ export interface Candidacy {
 
 /** Stands for leader of one loop until stopped. */
 export function standForLeader(options: LeaderOptions): Candidacy {
-  const { database, name, clock, log, lead, everyMs = 2_000 } = options;
+  const { leases, database, name, server, clock, log, lead } = options;
   const stopping = new AbortController();
+  const ofLoop = eq(leaderships.loop, name);
   let leading = false;
   const ended = run();
   return {
@@ -42,43 +63,81 @@ export function standForLeader(options: LeaderOptions): Candidacy {
 
   async function run() {
     while (!stopping.signal.aborted) {
-      let session: postgres.ReservedSql | undefined;
       try {
-        session = await database.$client.reserve();
-        if (await takeLock(session)) await leadWith(session);
+        const epoch = await takeOver();
+        if (epoch !== undefined) await leadFor(epoch);
       } catch (thrown) {
         if (!stopping.signal.aborted) log.warn(`${name}: leadership: ${messageOf(thrown)}`);
-      } finally {
-        leading = false;
-        session?.release();
       }
-      if (!stopping.signal.aborted) await clock.sleep(everyMs, stopping.signal);
+      if (!stopping.signal.aborted) await clock.sleep(renewEveryMs, stopping.signal);
     }
   }
 
-  async function leadWith(session: postgres.ReservedSql) {
+  async function leadFor(epoch: number) {
     leading = true;
-    log.info(`${name}: leading`);
-    const work = lead();
+    log.info(`${name}: leading, term ${epoch}`);
+    const work = lead({ epoch, database: fenced(database, name, epoch) });
     try {
+      let renewedAt = clock.now();
       while (!stopping.signal.aborted) {
-        await clock.sleep(everyMs, stopping.signal);
-        // Throws when the session is gone, and asks for the lock itself: a pooled connection that was silently
-        // replaced would answer, but no longer hold it.
-        const [row] = await session`
-          select count(*)::int as held from pg_locks
-          where locktype = 'advisory' and pid = pg_backend_pid() and objid = hashtext(${name})::oid`;
-        if (row?.held === 0) throw new Error('the lock was lost');
+        await clock.sleep(renewEveryMs, stopping.signal);
+        if (stopping.signal.aborted) return;
+        const kept = await renew(epoch).catch((thrown: unknown) => {
+          log.warn(`${name}: the lease could not be renewed: ${messageOf(thrown)}`);
+          return undefined;
+        });
+        if (kept) renewedAt = clock.now();
+        if (kept === false || clock.now() - renewedAt > giveUpAfterMs) {
+          log.warn(`${name}: leading no more: ${kept === false ? 'another server took over' : 'the database is away'}`);
+          return;
+        }
       }
     } finally {
       await work.stop();
       leading = false;
-      await session`select pg_advisory_unlock(hashtext('starling'), hashtext(${name}))`.catch(() => {});
+      await release(epoch).catch(() => {});
     }
   }
 
-  async function takeLock(session: postgres.ReservedSql): Promise<boolean> {
-    const [row] = await session`select pg_try_advisory_lock(hashtext('starling'), hashtext(${name})) as taken`;
-    return row?.taken === true;
+  /** The epoch of a new term; undefined while someone else leads. */
+  async function takeOver(): Promise<number | undefined> {
+    const [row] = await leases.select({ stale }).from(leaderships).where(ofLoop);
+    if (row?.stale === false) return undefined;
+    return leases.transaction(async (tx) => {
+      await tx
+        .insert(leaderships)
+        .values({ loop: name, epoch: 0, leader: server, renewedAt: sql`to_timestamp(0)` })
+        .onConflictDoNothing();
+      // Waits for what the last leader is just committing, and keeps others from taking over too.
+      const [current] = await tx.select({ stale, next: nextEpoch }).from(leaderships).where(ofLoop).for('update');
+      if (!current?.stale) return undefined;
+      const epoch = Number(current.next);
+      await tx
+        .update(leaderships)
+        .set({ epoch, leader: server, since: sql`clock_timestamp()`, renewedAt: sql`clock_timestamp()` })
+        .where(ofLoop);
+      return epoch;
+    });
+  }
+
+  async function renew(epoch: number): Promise<boolean> {
+    const rows = await leases
+      .update(leaderships)
+      .set({ renewedAt: sql`clock_timestamp()` })
+      .where(and(ofLoop, eq(leaderships.epoch, epoch)))
+      .returning({ epoch: leaderships.epoch });
+    return rows.length === 1;
+  }
+
+  /** So that nobody has to wait for the end of the lease. */
+  async function release(epoch: number): Promise<void> {
+    await leases
+      .update(leaderships)
+      .set({ renewedAt: sql`to_timestamp(0)` })
+      .where(and(ofLoop, eq(leaderships.epoch, epoch)));
   }
 }
+
+/** Higher than any before, also when the database came back from a backup and has forgotten some: as high as the time. */
+const nextEpoch = sql<number>`greatest(${leaderships.epoch} + 1, floor(extract(epoch from clock_timestamp()) * 1000)::bigint)`;
+const stale = sql<boolean>`${leaderships.renewedAt} < clock_timestamp() - ${leaseMs} * interval '1 millisecond'`;

@@ -64,7 +64,9 @@ async function sweepBuild(
   for (const { region } of copies) {
     const store = stores.regions.get(region);
     if (store) await removeFrom(store);
-    await database.delete(replicas).where(and(eq(replicas.buildId, build.id), eq(replicas.region, region)));
+    await database.transaction((tx) =>
+      tx.delete(replicas).where(and(eq(replicas.buildId, build.id), eq(replicas.region, region))),
+    );
   }
   await removeFrom(stores.main);
   await database.transaction(async (tx) => {

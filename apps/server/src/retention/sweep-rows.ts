@@ -66,8 +66,10 @@ export async function sweepRows(database: Database, signal: AbortSignal): Promis
     let rows = 0;
     for (;;) {
       if (signal.aborted) break;
-      const { count } = await database.execute(
-        sql`delete from ${table} where ctid in (select t.ctid from ${table} t where ${past} limit ${batchRows})`,
+      const { count } = await database.transaction((tx) =>
+        tx.execute(
+          sql`delete from ${table} where ctid in (select t.ctid from ${table} t where ${past} limit ${batchRows})`,
+        ),
       );
       rows += count;
       if (count < batchRows) break;

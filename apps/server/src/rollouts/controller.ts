@@ -1,6 +1,6 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import type { Signer } from '@starling/shared/signing.ts';
-import { sameStatement, type UnsignedVersionKey } from '@starling/shared/version-key.ts';
+import { sameStatement, type UnsignedVersionKey, type VersionKey } from '@starling/shared/version-key.ts';
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import type { VersionKeyStore } from '../version-keys/version-key-store.ts';
@@ -24,6 +24,9 @@ export interface ControllerOptions {
 /**
  * The loop that ends deployments and keeps the version keys true. It is the only writer of keys. Both halves compare
  * what is with what must be, so a pass that was cut off is completed by the next, here or on another server.
+ *
+ * The keys are read before the deployments that say what they must be. A pass that is held up between reading and writing
+ * then writes over a number that a newer leader has already counted on from, and is refused.
  */
 export function startRolloutController(options: ControllerOptions): Loop {
   const { rows, tasks, policy, everyMs, clock, log } = options;
@@ -45,11 +48,22 @@ export function startRolloutController(options: ControllerOptions): Loop {
           log.info(`deployment ${deployment.id} of ${deployment.project} ${decision.status}: ${decision.outcome}`);
         }
       }
-      // A region whose keys cannot be written must not keep any project of the others from theirs.
+      // A region whose keys cannot be read or written must not keep any project of the others from theirs.
       let failure: unknown;
+      const current = new Map<string, Map<string, VersionKey>>();
+      await Promise.all(
+        options.regions.map(async (region) => {
+          try {
+            const keys = await options.keys.list(region);
+            current.set(region, new Map(keys.map((key) => [key.project, key])));
+          } catch (thrown) {
+            failure ??= thrown;
+          }
+        }),
+      );
       for (const [project, facts] of await rows.factsByProject()) {
         if (signal.aborted) return;
-        await writeKeys(project, facts, options).catch((thrown: unknown) => {
+        await writeKeys(project, facts, current, options).catch((thrown: unknown) => {
           failure ??= thrown;
         });
       }
@@ -62,12 +76,13 @@ export function startRolloutController(options: ControllerOptions): Loop {
 async function writeKeys(
   project: string,
   facts: DeploymentFact[],
-  { keys, signer, regions, clock, log }: ControllerOptions,
+  currentByRegion: Map<string, Map<string, VersionKey>>,
+  { keys, signer, clock, log }: ControllerOptions,
 ) {
   const statement = statementFor(facts);
   const written = await Promise.allSettled(
-    regions.map(async (region) => {
-      const current = await keys.get(project, region);
+    [...currentByRegion].map(async ([region, ofRegion]) => {
+      const current = ofRegion.get(project);
       const nowMs = clock.now();
       const next: UnsignedVersionKey = {
         format: 1,

@@ -98,13 +98,24 @@ export class EtcdCluster {
   }
 
   /**
-   * Writes if the key was last written by `modRevision` (0: there is none). Safe to repeat, and repeated when an answer
+   * Writes if the key was last written by `modRevision` (0: there is none), and, where one is given, if another key has a
+   * value. Safe to repeat, and repeated when an answer
    * is lost: if the value is there then, ours has been written.
    */
-  async putIf(key: string, value: string, modRevision: number): Promise<boolean> {
+  async putIf(
+    key: string,
+    value: string,
+    modRevision: number,
+    unchanged?: { key: string; value: string },
+  ): Promise<boolean> {
     const name = encode(key);
     const body = {
-      compare: [{ key: name, target: 'MOD', result: 'EQUAL', mod_revision: String(modRevision) }],
+      compare: [
+        { key: name, target: 'MOD', result: 'EQUAL', mod_revision: String(modRevision) },
+        ...(unchanged
+          ? [{ key: encode(unchanged.key), target: 'VALUE', result: 'EQUAL', value: encode(unchanged.value) }]
+          : []),
+      ],
       success: [{ request_put: { key: name, value: encode(value) } }],
       failure: [{ request_range: { key: name } }],
     };

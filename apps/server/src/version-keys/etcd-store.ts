@@ -1,6 +1,7 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { type VersionKey, versionKey } from '@starling/shared/version-key.ts';
+import { Deposed } from '../db/fence.ts';
 import type { Logger } from '../lib/log.ts';
 import { EtcdCluster, type StoredValue } from './etcd-cluster.ts';
 import { follow } from './etcd-follow.ts';
@@ -13,6 +14,11 @@ export interface EtcdVersionKeysOptions {
   prefix?: string;
   /** The same for every cluster. */
   auth?: { username: string; password: string } | undefined;
+  /**
+   * The term of the leader that writes: from the first read of a region on, nobody with an older one can write there.
+   * Without it nothing is fenced.
+   */
+  epoch?: number | undefined;
   /** The longest a write can stay unseen by a watcher whose connection hangs, in milliseconds; 30 s when not given. */
   checkEveryMs?: number;
   clock: Clock;
@@ -25,7 +31,7 @@ export interface EtcdVersionKeysOptions {
  * read or written fails with UNAVAILABLE, naming the endpoint, and a region without a cluster with NOT_FOUND.
  */
 export function etcdVersionKeys(options: EtcdVersionKeysOptions): VersionKeyStore {
-  const { prefix = 'starling/', auth, clock, log, checkEveryMs = 30_000 } = options;
+  const { prefix = 'starling/', auth, epoch, clock, log, checkEveryMs = 30_000 } = options;
   const clusters = new Map(
     [...options.clusters].map(([region, endpoints]) => [
       region,
@@ -58,18 +64,42 @@ export function etcdVersionKeys(options: EtcdVersionKeysOptions): VersionKeyStor
     return found ? { modRevision: found.modRevision, key: read(region, found) } : { modRevision: 0, key: undefined };
   };
 
+  const termKey = `${prefix}version-keys-term`;
+  const claimed = new Set<string>();
+  /** Makes this term the newest that may write to a region; said once, and before anything is read to decide by. */
+  const claim = async (region: string) => {
+    if (epoch === undefined || claimed.has(region)) return;
+    const [there] = (await clusterOf(region).range(termKey)).values;
+    const newest = there ? Number(there.value) : 0;
+    if (newest > epoch) throw new Deposed(`the version keys of ${region}`, epoch);
+    if (newest < epoch && !(await clusterOf(region).putIf(termKey, String(epoch), there?.modRevision ?? 0))) {
+      throw new StarlingError('UNAVAILABLE', `another server claims the version keys of ${region} just now`);
+    }
+    claimed.add(region);
+  };
+
   return {
-    get: async (project, region) => (await stored(project, region)).key,
+    get: async (project, region) => {
+      await claim(region);
+      return (await stored(project, region)).key;
+    },
     list: async (region) => {
+      await claim(region);
       const { values } = await clusterOf(region).range(folderOf(region), { end: endOf(region) });
       return values.map((value) => read(region, value)).filter((key) => key !== undefined);
     },
     put: async (key, expectedSequence) => {
       const { project, region } = key;
+      await claim(region);
       const there = await stored(project, region);
       // What is not a version key counts as none, so that it does not stand in the way for ever.
       if ((there.key?.sequence ?? 0) !== expectedSequence) return false;
-      return clusterOf(region).putIf(folderOf(region) + project, JSON.stringify(key), there.modRevision);
+      const isOurs = epoch === undefined ? undefined : { key: termKey, value: String(epoch) };
+      const text = JSON.stringify(key);
+      const written = await clusterOf(region).putIf(folderOf(region) + project, text, there.modRevision, isOurs);
+      // Someone else wrote, or a cluster that lost its data has lost the claim too: the next read claims again.
+      if (!written) claimed.delete(region);
+      return written;
     },
     watch: async (region, onKey, signal) => {
       const onValue = (value: StoredValue) => {

@@ -1,6 +1,6 @@
 import { messageOf } from '@starling/shared/errors.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
-import { sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import { versionKeys } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
@@ -36,8 +36,28 @@ export function recordedVersionKeys(store: VersionKeyStore, database: Database, 
     }
   };
 
+  const putBack = async (key: VersionKey, thereSequence: number): Promise<boolean> => {
+    if (!(await store.put(key, thereSequence))) return false;
+    const { sequence, project, region } = key;
+    log.warn(`key ${sequence} of ${project} in ${region} is put back: its cluster had ${thereSequence || 'none'}`);
+    return true;
+  };
+
   return {
-    list: (region) => store.list(region),
+    list: async (region) => {
+      const [there, recorded] = await Promise.all([
+        store.list(region),
+        database.select().from(versionKeys).where(eq(versionKeys.region, region)),
+      ]);
+      const numbers = new Map(there.map(({ project, sequence }) => [project, sequence]));
+      const newer = recorded.filter(({ project, sequence }) => sequence > (numbers.get(project) ?? 0));
+      const behind = there.filter(
+        (key) => key.sequence > (recorded.find(({ project }) => project === key.project)?.sequence ?? 0),
+      );
+      for (const key of behind) await record(key);
+      for (const { document } of newer) await putBack(document, numbers.get(document.project) ?? 0);
+      return newer.length > 0 ? store.list(region) : there;
+    },
     watch: (region, onKey, signal) => store.watch(region, onKey, signal),
     put: async (key, expectedSequence) => {
       const written = await store.put(key, expectedSequence);
@@ -50,11 +70,7 @@ export function recordedVersionKeys(store: VersionKeyStore, database: Database, 
       const recordedSequence = recorded?.sequence ?? 0;
       if (there && thereSequence > recordedSequence) await record(there);
       if (!recorded || thereSequence >= recordedSequence) return there;
-      if (!(await store.put(recorded, thereSequence))) return store.get(project, region);
-      log.warn(
-        `key ${recordedSequence} of ${project} in ${region} is put back: its cluster had ${thereSequence || 'none'}`,
-      );
-      return recorded;
+      return (await putBack(recorded, thereSequence)) ? recorded : store.get(project, region);
     },
   };
 }
