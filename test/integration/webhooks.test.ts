@@ -236,8 +236,19 @@ describe("a project's secret", () => {
     expect((await fromGitHub('ping', gitHubPing, { secret: rotated.secret })).status).toBe(200);
     // The rest of the settings is as it was.
     expect((await fromGitHub('push', gitHubPush(someSha()), { secret: rotated.secret })).jobs).toHaveLength(1);
+    // Nor does the old one come back with settings that do not speak of it.
+    await admin.projects.configure.mutate({ project, settings: { retention: { keepBuilds: 7 } } });
+    expect((await fromGitHub('ping', gitHubPing)).status).toBe(401);
+    expect(await admin.projects.settings.query({ project })).toMatchObject({
+      settings: { webhooks: { generation: 2 }, retention: { keepBuilds: 7 } },
+    });
     const audited = await test.database.select().from(auditLog).where(eq(auditLog.project, project));
-    expect(audited.map(({ action }) => action)).toEqual(['webhook.show', 'webhook.rotate', 'job.create']);
+    expect(audited.map(({ action }) => action)).toEqual([
+      'webhook.show',
+      'webhook.rotate',
+      'job.create',
+      'project.configure',
+    ]);
     expect(JSON.stringify(audited)).not.toContain('whsec_');
   });
 

@@ -1,5 +1,10 @@
 import { StarlingError } from '@starling/shared/errors.ts';
-import { projectSettings, settingsOf, type WrittenProjectSettings } from '@starling/shared/project-settings.ts';
+import {
+  type ProjectSettings,
+  projectSettings,
+  settingsOf,
+  type WrittenProjectSettings,
+} from '@starling/shared/project-settings.ts';
 import { projectName } from '@starling/shared/words.ts';
 import { asc, eq, getTableColumns } from 'drizzle-orm';
 import { z } from 'zod';
@@ -57,10 +62,11 @@ export const projectsRouter = router({
           fix: 'docs/reference/project-settings.md lists every setting.',
         });
       }
-      const before = await findProject(ctx.database, input.project);
-      // As written, so that "14d" is read as "14d" again; checked above.
-      const written = input.settings as WrittenProjectSettings;
-      await ctx.database.transaction(async (tx) => {
+      await findProject(ctx.database, input.project);
+      const written = await ctx.database.transaction(async (tx) => {
+        const [before] = await tx.select().from(projects).where(eq(projects.name, input.project)).for('update');
+        // As written, so that "14d" is read as "14d" again; checked above.
+        const written = withGenerationKept(input.settings as WrittenProjectSettings, settingsOf(before!.settings));
         await tx.update(projects).set({ settings: written }).where(eq(projects.name, input.project));
         await announce(tx, 'projects');
         await recordAudit(tx, {
@@ -68,11 +74,12 @@ export const projectsRouter = router({
           action: 'project.configure',
           project: input.project,
           target: input.project,
-          details: { before: withoutSecrets(before.settings), after: withoutSecrets(written) },
+          details: { before: withoutSecrets(before!.settings), after: withoutSecrets(written) },
           requestId: ctx.requestId,
         });
+        return written;
       });
-      return { settings: parsed.data, written };
+      return { settings: settingsOf(written), written };
     }),
 
   add: needs('administer', everywhere)
@@ -125,6 +132,12 @@ export const projectsRouter = router({
       });
     }),
 });
+
+/** A webhook secret that was rotated away must not come back because settings were written without its generation. */
+function withGenerationKept(written: WrittenProjectSettings, { webhooks }: ProjectSettings): WrittenProjectSettings {
+  const generation = Math.max(written.webhooks?.generation ?? 1, webhooks.generation);
+  return generation === 1 ? written : { ...written, webhooks: { generation } };
+}
 
 /** For the audit log: who changed a secret shows, the secret does not. */
 function withoutSecrets(settings: unknown): unknown {
