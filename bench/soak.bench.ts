@@ -43,6 +43,8 @@ export async function run(commandLine: string[]): Promise<void> {
       'control servers killed': kills.control,
       'workers killed': kills.worker,
       'attempts after a lost one': more.retriedAttempts,
+      'put back by the worker, started again': more.putBack.byWorker,
+      'put back by the monitor': more.putBack.byMonitor,
       'recipes run': more.recipesRun,
       'times a loop got a leader': more.leaderships,
       'requests made again': more.repeatedRequests,

@@ -18,6 +18,8 @@ export interface Findings {
   attempts: Record<number, number>;
   /** Attempts beyond the first ones: each was begun after the one before was lost or put back. */
   retriedAttempts: number;
+  /** Attempts that were put back by the killed worker itself when it started again, and by the monitor before that. */
+  putBack: { byWorker: number; byMonitor: number };
   /** How often a server began to lead a loop. */
   leaderships: number;
   /** Recipes that were run, those of attempts that were then lost too. */
@@ -89,6 +91,10 @@ export async function findOut(
     checks,
     attempts: tally(allJobs.map(({ attempts }) => attempts)),
     retriedAttempts: allJobs.reduce((sum, { attempts }) => sum + Math.max(0, attempts - 1), 0),
+    putBack: {
+      byWorker: workerLogs.reduce((sum, line) => sum + (Array.isArray(line.jobs) ? line.jobs.length : 0), 0),
+      byMonitor: count(controlLogs, ({ msg }) => typeof msg === 'string' && / lost its worker /.test(msg)),
+    },
     leaderships: count(controlLogs, ({ msg }) => typeof msg === 'string' && /: leading\b/.test(msg)),
     recipesRun,
     failures: tally(

@@ -40,7 +40,7 @@ const mostOpen = 50;
 /** Short enough that a lost job is noticed while others still build; ten attempts, as kills hit whoever is there. */
 const settings = {
   STARLING_HEARTBEAT_EVERY: '1s',
-  STARLING_STALE_AFTER: '6s',
+  STARLING_STALE_AFTER: '10s',
   STARLING_MONITOR_EVERY: '1s',
   STARLING_POLL_EVERY: '1s',
   STARLING_SYNCHRONIZE_EVERY: '2s',
