@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { JobStage, JobStatus } from '../../packages/shared/src/words.ts';
 import { moment } from './columns.ts';
 import { projects } from './projects.ts';
@@ -18,7 +18,7 @@ export const jobs = pgTable(
     /** Higher goes first; those of one priority go in the order they came. */
     priority: integer().notNull().default(0),
     /** Given by whoever asks, so that asking twice is one job. */
-    idempotencyKey: text('idempotency_key').unique(),
+    idempotencyKey: text('idempotency_key'),
     /** Labels that a worker must have to take it. */
     workerLabels: jsonb('worker_labels').$type<Record<string, string>>().notNull().default({}),
     /** The job that this one tries again. */
@@ -41,13 +41,16 @@ export const jobs = pgTable(
     finishedAt: moment('finished_at'),
   },
   (table) => [
+    // A job's row is rewritten when it is taken and when it ends, and each index it is in then gets an entry more. So the
+    // indexes hold only the rows that are looked for by them, and none is over what a heartbeat changes.
+    uniqueIndex('jobs_by_key').on(table.idempotencyKey).where(sql`${table.idempotencyKey} is not null`),
     index('jobs_queue').on(table.priority.desc().nullsFirst(), table.id).where(sql`${table.status} = 'QUEUED'`),
-    index('jobs_running').on(table.lastHeartbeatAt).where(sql`${table.status} = 'RUNNING'`),
+    index('jobs_running').on(table.project, table.id).where(sql`${table.status} = 'RUNNING'`),
     index('jobs_by_project').on(table.project, table.id),
-    index('jobs_by_status').on(table.status, table.id),
+    index('jobs_by_status').on(table.status, table.id).where(sql`${table.status} in ('FAILED', 'CANCELLED')`),
     index('jobs_by_person').on(table.requestedBy, table.id),
     index('jobs_by_commit').on(table.commitSha.op('text_pattern_ops'), table.id),
-    index('jobs_by_end').on(table.finishedAt),
+    index('jobs_by_end').on(table.finishedAt).where(sql`${table.finishedAt} is not null`),
   ],
 );
 

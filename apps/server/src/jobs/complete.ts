@@ -1,37 +1,35 @@
-import { eq, sql } from 'drizzle-orm';
-import { builds, jobStageTimes, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Attempt, FinishedBuild } from '../builder/ports.ts';
-import { announce } from '../db/changes.ts';
+import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
-import { heldBy } from './held-by.ts';
+import { endWell } from './end.ts';
 
 /**
- * Ends a job well: job, build and a PENDING replica for every region, in one transaction. False, and nothing
- * written, when the attempt has been taken away meanwhile.
+ * Ends a job well: job, build and a PENDING replica for every region, in one statement. False, and nothing written, when
+ * the attempt has been taken away meanwhile.
  */
 export async function completeJob(database: Database, attempt: Attempt, build: FinishedBuild): Promise<boolean> {
-  return database.transaction(async (tx) => {
-    const [job] = await tx
-      .update(jobs)
-      .set({ status: 'SUCCEEDED', stage: null, buildId: build.buildId, finishedAt: sql`now()` })
-      .where(heldBy(attempt))
-      .returning();
-    if (!job) return false;
-    const { buildId, ...columns } = build;
-    await tx
-      .insert(builds)
-      .values({ id: buildId, project: job.project, commitSha: job.commitSha, jobId: job.id, ...columns });
-    const everywhere = await tx.select({ name: regions.name }).from(regions);
-    if (everywhere.length > 0) {
-      const bytesTotal = build.packBytes + build.manifestBytes;
-      await tx.insert(replicas).values(everywhere.map(({ name }) => ({ buildId, region: name, bytesTotal })));
-    }
-    await tx
-      .update(jobStageTimes)
-      .set({ finishedAt: sql`coalesce(${jobStageTimes.finishedAt}, now())` })
-      .where(eq(jobStageTimes.jobId, job.id));
-    await announce(tx, 'jobs');
-    await announce(tx, 'replicas');
-    return true;
-  });
+  const client = database.$client;
+  const [row] = await client`
+    with ended as (${endWell(client, attempt.worker, attempt.attempt, [attempt.jobId], build.buildId)}
+      returning id, project, commit_sha
+    ), build as (
+      insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
+        manifest_bytes, pack_digest, pack_bytes, info_hash, file_count)
+      select ${build.buildId}, project, commit_sha, id, ${build.commitAuthor}, ${build.commitSubject},
+        ${build.committedAt.toISOString()}::text::timestamptz, ${build.manifestDigest}, ${build.manifestBytes}::bigint,
+        ${build.packDigest}, ${build.packBytes}::bigint, ${build.infoHash}, ${build.fileCount}::int
+      from ended
+      returning id
+    ), copies as (
+      insert into replicas (build_id, region, bytes_total)
+      select build.id, regions.name, ${build.packBytes + build.manifestBytes}::bigint from build, regions
+    ), stages as (
+      update job_stage_times set finished_at = now() from ended
+      where job_stage_times.job_id = ended.id and job_stage_times.finished_at is null
+    )
+    select id from ended`;
+  if (!row) return false;
+  announceSoon(database, 'jobs');
+  announceSoon(database, 'replicas');
+  return true;
 }

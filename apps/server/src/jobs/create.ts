@@ -1,7 +1,9 @@
-import { and, desc, eq, inArray } from 'drizzle-orm';
+import { StarlingError } from '@starling/shared/errors.ts';
+import { eq, sql } from 'drizzle-orm';
 import { jobs } from '../../../../drizzle/schema/index.ts';
+import { announceSoon } from '../db/announce-soon.ts';
 import { announce } from '../db/changes.ts';
-import type { Queryable } from '../db/connect.ts';
+import type { Database, Queryable, Transaction } from '../db/connect.ts';
 
 export interface NewJob {
   project: string;
@@ -12,35 +14,121 @@ export interface NewJob {
   binaryName: string;
   maxAttempts: number;
   deadlineMs: number;
+  /** Higher goes first; 0 when left out. */
+  priority?: number;
+  /** Labels that the worker must have. */
+  workerLabels?: Record<string, string>;
+  /** The job that this one tries again. */
+  retryOf?: number;
+  /** Chosen by the caller: a second job with the same key is the first one. */
+  idempotencyKey?: string;
+}
+
+export interface QueuedJob {
+  id: number;
+  /** False when the job was there already. */
+  created: boolean;
 }
 
 /**
- * Queues a job. A commit that is already built, or on its way, is not built again unless `force`: the job that has
- * it is returned instead, with `created: false`.
+ * Queues a job. A commit that is already built, or on its way, is not built again unless `force`: the job that has it is
+ * returned instead, with `created: false`; so is, even with `force`, the job that has the same idempotency key. However
+ * many ask at the same time, one job comes of it. CONFLICT when the key was used for something else.
  */
-export async function createJob(
-  database: Queryable,
-  job: NewJob,
-  force: boolean,
-): Promise<{ id: number; created: boolean }> {
-  return database.transaction(async (tx) => {
-    if (!force) {
-      const [existing] = await tx
-        .select({ id: jobs.id })
-        .from(jobs)
-        .where(
-          and(
-            eq(jobs.project, job.project),
-            eq(jobs.commitSha, job.commitSha),
-            inArray(jobs.status, ['QUEUED', 'RUNNING', 'SUCCEEDED']),
-          ),
-        )
-        .orderBy(desc(jobs.id))
-        .limit(1);
-      if (existing) return { id: existing.id, created: false };
-    }
-    const [row] = await tx.insert(jobs).values(job).returning({ id: jobs.id });
-    await announce(tx, 'jobs');
-    return { id: row!.id, created: true };
+export async function createJob(where: Queryable, job: NewJob, force: boolean): Promise<QueuedJob> {
+  if (job.idempotencyKey === undefined) {
+    const [row] = await enqueue(where, [{ ...job, force }]);
+    return { id: Number(row!.id), created: row!.created };
+  }
+  // The key is written to a job that was found by its commit as well, under the lock that found it.
+  return where.transaction(async (tx) => {
+    const [row] = await enqueue(tx, [{ ...job, force }]);
+    const queued = { id: Number(row!.id), created: row!.created };
+    if (!queued.created) await bindKey(tx, queued.id, job);
+    return queued;
+  });
+}
+
+/** Queues many jobs with one statement, each unless its commit is built or on its way. In the order of `list`. */
+export async function createJobs(where: Queryable, list: readonly NewJob[]): Promise<QueuedJob[]> {
+  const nameOf = (job: { project: string; commitSha: string }) => `${job.project} ${job.commitSha}`;
+  const each = new Map(list.map((job) => [nameOf(job), { ...job, force: false }]));
+  const rows = await enqueue(where, [...each.values()]);
+  const queued = new Map(rows.map((row) => [`${row.project} ${row.commit_sha}`, row]));
+  return list.map((job) => {
+    const row = queued.get(nameOf(job))!;
+    const created = row.created;
+    // A commit that comes twice in the list is new once.
+    row.created = false;
+    return { id: Number(row.id), created };
+  });
+}
+
+interface QueuedRow {
+  id: string;
+  project: string;
+  commit_sha: string;
+  created: boolean;
+}
+
+/** Calls the function `enqueue_jobs` of the database, which locks, looks and inserts in one round trip. */
+async function enqueue(where: Queryable, list: readonly (NewJob & { force: boolean })[]): Promise<QueuedRow[]> {
+  const asked = JSON.stringify(
+    list.map((job) => ({
+      project: job.project,
+      commit_sha: job.commitSha,
+      requested_ref: job.requestedRef,
+      requested_by: job.requestedBy,
+      priority: job.priority ?? 0,
+      idempotency_key: job.idempotencyKey,
+      worker_labels: job.workerLabels ?? {},
+      retry_of: job.retryOf,
+      repository_url: job.repositoryUrl,
+      binary_name: job.binaryName,
+      max_attempts: job.maxAttempts,
+      deadline_ms: job.deadlineMs,
+      force: job.force,
+    })),
+  );
+  if (isTransaction(where)) {
+    const rows = (await where.execute(
+      sql`select * from enqueue_jobs(${asked}::text::jsonb)`,
+    )) as unknown as QueuedRow[];
+    if (rows.some(({ created }) => created)) await announce(where, 'jobs');
+    return rows;
+  }
+  const rows = await where.$client<QueuedRow[]>`select * from enqueue_jobs(${asked}::text::jsonb)`;
+  if (rows.some(({ created }) => created)) announceSoon(where, 'jobs');
+  return rows;
+}
+
+const isTransaction = (where: Queryable): where is Transaction => !('$client' in (where as Partial<Database>));
+
+async function bindKey(tx: Transaction, id: number, job: NewJob): Promise<void> {
+  const [known] = await tx.select().from(jobs).where(eq(jobs.id, id));
+  if (known!.idempotencyKey === job.idempotencyKey) {
+    refuseOtherInput(known!, { project: job.project, ref: job.requestedRef, priority: job.priority });
+  } else if (known!.idempotencyKey === null) {
+    await tx.update(jobs).set({ idempotencyKey: job.idempotencyKey! }).where(eq(jobs.id, id));
+  }
+}
+
+/** CONFLICT, with the field, when the job that has the key was asked for with other words. */
+export function refuseOtherInput(
+  known: Pick<typeof jobs.$inferSelect, 'project' | 'requestedRef' | 'priority'>,
+  asked: { project: string; ref: string; priority: number | undefined },
+): void {
+  const differs =
+    known.project !== asked.project
+      ? 'project'
+      : known.requestedRef !== asked.ref
+        ? 'ref'
+        : asked.priority !== undefined && known.priority !== asked.priority
+          ? 'priority'
+          : undefined;
+  if (differs === undefined) return;
+  throw new StarlingError('CONFLICT', `This idempotency key was used before, with another ${differs}.`, {
+    field: differs,
+    fix: 'Use a new key for each thing that is asked for.',
   });
 }

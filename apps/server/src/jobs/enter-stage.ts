@@ -1,25 +1,22 @@
 import type { JobStage } from '@starling/shared/words.ts';
-import { and, eq, isNull, ne, sql } from 'drizzle-orm';
-import { jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
 import type { Attempt } from '../builder/ports.ts';
-import { announce } from '../db/changes.ts';
+import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
-import { heldBy } from './held-by.ts';
 
 /** Notes that the attempt has gone on to `stage`, which ends the stage before. */
 export async function enterStage(database: Database, attempt: Attempt, stage: JobStage): Promise<void> {
-  await database.transaction(async (tx) => {
-    const rows = await tx.update(jobs).set({ stage }).where(heldBy(attempt)).returning({ id: jobs.id });
-    if (rows.length === 0) return;
-    const ofAttempt = and(eq(jobStageTimes.jobId, attempt.jobId), eq(jobStageTimes.attempt, attempt.attempt));
-    await tx
-      .update(jobStageTimes)
-      .set({ finishedAt: sql`now()` })
-      .where(and(ofAttempt, isNull(jobStageTimes.finishedAt), ne(jobStageTimes.stage, stage)));
-    await tx
-      .insert(jobStageTimes)
-      .values({ jobId: attempt.jobId, attempt: attempt.attempt, stage, startedAt: sql`now()` })
-      .onConflictDoNothing();
-    await announce(tx, 'jobs');
-  });
+  await database.$client`
+    with held as (
+      update jobs set stage = ${stage}::text
+      where id = ${attempt.jobId} and status = 'RUNNING' and worker = ${attempt.worker}
+        and attempts = ${attempt.attempt}
+      returning id, attempts
+    ), before as (
+      update job_stage_times set finished_at = now() from held
+      where job_id = held.id and attempt = held.attempts and finished_at is null and job_stage_times.stage <> ${stage}::text
+    )
+    insert into job_stage_times (job_id, attempt, stage, started_at)
+    select id, attempts, ${stage}::text, now() from held
+    on conflict do nothing`;
+  announceSoon(database, 'jobs');
 }

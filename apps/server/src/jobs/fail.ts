@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm';
 import { jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
 import type { Attempt } from '../builder/ports.ts';
-import { announce } from '../db/changes.ts';
+import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
 import { heldBy } from './held-by.ts';
 
@@ -15,7 +15,7 @@ export async function failAttempt(
   reason: string,
   retry: boolean,
 ): Promise<boolean> {
-  return database.transaction(async (tx) => {
+  const ended = await database.transaction(async (tx) => {
     const again = sql`${retry} and ${jobs.attempts} < ${jobs.maxAttempts}`;
     const rows = await tx
       .update(jobs)
@@ -33,7 +33,8 @@ export async function failAttempt(
       .update(jobStageTimes)
       .set({ finishedAt: sql`coalesce(${jobStageTimes.finishedAt}, now())` })
       .where(eq(jobStageTimes.jobId, attempt.jobId));
-    await announce(tx, 'jobs');
     return true;
   });
+  if (ended) announceSoon(database, 'jobs');
+  return ended;
 }

@@ -11,3 +11,14 @@ export function heldBy(attempt: Pick<Attempt, 'jobId' | 'worker' | 'attempt'>) {
     eq(jobs.attempts, attempt.attempt),
   );
 }
+
+/** The ids of the jobs by attempt number: nearly always one group, as nearly all are in their first attempt. */
+export function groupByAttempt(attempts: readonly Pick<Attempt, 'jobId' | 'attempt'>[]): Map<number, number[]> {
+  const groups = new Map<number, number[]>();
+  for (const { jobId, attempt } of attempts) {
+    const ids = groups.get(attempt);
+    if (ids) ids.push(jobId);
+    else groups.set(attempt, [jobId]);
+  }
+  return groups;
+}

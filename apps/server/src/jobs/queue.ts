@@ -2,38 +2,18 @@ import { formatBuildId } from '@starling/shared/words.ts';
 import { and, count, eq, lte } from 'drizzle-orm';
 import { jobs } from '../../../../drizzle/schema/index.ts';
 import type { Attempt, JobQueue } from '../builder/ports.ts';
-import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
 import { appendLog } from './append-log.ts';
 import { completeJob } from './complete.ts';
 import { enterStage } from './enter-stage.ts';
 import { failAttempt } from './fail.ts';
 import { heartbeat } from './heartbeat.ts';
-import { setRunning } from './set-running.ts';
-import { takeOldestQueued } from './take-oldest-queued.ts';
+import { takeJobs } from './take.ts';
 
 /** The queue as workers see it, on PostgreSQL. */
 export function jobQueue(database: Database): JobQueue {
   return {
-    take: (worker) =>
-      database.transaction(async (tx) => {
-        const oldest = await takeOldestQueued(tx);
-        if (!oldest) return [];
-        const job = await setRunning(tx, oldest.id, worker);
-        await announce(tx, 'jobs');
-        return [
-          {
-            jobId: job.id,
-            attempt: job.attempts,
-            worker,
-            project: job.project,
-            commitSha: job.commitSha,
-            repositoryUrl: job.repositoryUrl,
-            binaryName: job.binaryName,
-            deadlineAt: job.startedAt!.getTime() + job.deadlineMs,
-          },
-        ];
-      }),
+    take: (worker, options) => takeJobs(database, worker, options),
     heartbeat: (attempt) => heartbeat(database, attempt),
     enterStage: (attempt, stage) => enterStage(database, attempt, stage),
     reserveBuildId: (attempt) => reserveBuildId(database, attempt),
