@@ -4,7 +4,7 @@ import { requeueAbandoned } from '@starling/server/jobs/requeue-abandoned.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { openMetrics } from '@starling/server/metrics/metrics.ts';
 import { listWorkers } from '@starling/server/workers/list.ts';
-import { queueStatus } from '@starling/server/workers/queue-status.ts';
+import { demandsQuery, queueStatus } from '@starling/server/workers/queue-status.ts';
 import { type RegistrationOptions, registerWorker } from '@starling/server/workers/registration.ts';
 import { forgetGone, takeName } from '@starling/server/workers/registry.ts';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
@@ -254,6 +254,21 @@ describe('the signal, from the tables', () => {
       arrivalsPerHour: 12,
     });
   });
+});
+
+it('the signal is read by index, however many jobs there were', async () => {
+  await test.database.execute(sql`
+    insert into jobs (project, commit_sha, requested_ref, requested_by, repository_url, binary_name, status, max_attempts,
+      deadline_ms, created_at, started_at, finished_at)
+    select 'shop', md5(n::text), 'main', 'test', '/repository', 'shop', 'SUCCEEDED', 3, 1000,
+      now() - n * interval '1 minute', now() - n * interval '1 minute', now() - n * interval '1 minute'
+    from generate_series(1, 30000) n`);
+  for (let count = 0; count < 5; count += 1) await addJob(test.database, 'shop');
+  await test.database.execute(sql`analyze jobs`);
+  const plan = await test.database.execute<{ 'QUERY PLAN': string }>(sql`explain ${demandsQuery()}`);
+  const lines = [...plan].map((line) => line['QUERY PLAN']);
+  expect(lines.filter((line) => /Seq Scan on jobs/.test(line))).toEqual([]);
+  expect(lines.filter((line) => /jobs_(queue|running|by_end)/.test(line))).toHaveLength(3);
 });
 
 describe('metrics', () => {

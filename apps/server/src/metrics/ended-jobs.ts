@@ -46,7 +46,8 @@ export class EndedJobsCounter {
         select jobs.status, span.until,
           case when jobs.status in ('SUCCEEDED', 'FAILED')
             then extract(epoch from finished_at - started_at)::float8 * 1000 end as ms
-        from span, jobs where finished_at > span.after and finished_at <= span.until
+        from span, jobs
+        where finished_at is not null and finished_at > span.after and finished_at <= span.until
       )
       select until::text, status, width_bucket(ms - 0.5, ${bounds}) as bucket,
         count(*)::int as jobs, coalesce(sum(ms) / 1000, 0)::float8 as seconds

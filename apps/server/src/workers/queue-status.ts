@@ -35,18 +35,17 @@ export async function queueStatus(
 }
 
 /**
- * Both halves read by index: jobs that are open, and jobs that ended within the hour. A job that arrived within the
- * window is in one of them, so no index by arrival is needed.
+ * Each part is read by its own index: jobs that wait, that run, and that ended within the hour. A job that arrived within
+ * the window is in one of them, so no index by arrival is needed.
  */
-async function readDemands(database: Database): Promise<Demand[]> {
-  const since = (milliseconds: number) => sql`now() - ${milliseconds} * interval '1 millisecond'`;
-  const rows = await database.execute<DemandRow>(sql`
+export function demandsQuery() {
+  const since = (milliseconds: number) => sql`now() - ${sql.raw(String(milliseconds))} * interval '1 millisecond'`;
+  const columns = sql`project, worker_labels, status, created_at, started_at, finished_at`;
+  return sql`
     with recent as (
-      select project, worker_labels, status, created_at, started_at, finished_at from jobs
-      where status = 'QUEUED' or status = 'RUNNING'
-      union all
-      select project, worker_labels, status, created_at, started_at, finished_at from jobs
-      where finished_at > ${since(durationsWindowMs)}
+      select ${columns} from jobs where status = 'QUEUED'
+      union all select ${columns} from jobs where status = 'RUNNING'
+      union all select ${columns} from jobs where finished_at > ${since(durationsWindowMs)}
     )
     select recent.project, recent.worker_labels as labels, projects.settings,
       count(*) filter (where status = 'QUEUED')::int as queued,
@@ -57,7 +56,11 @@ async function readDemands(database: Database): Promise<Demand[]> {
       coalesce(sum(extract(epoch from finished_at - started_at) * 1000)
         filter (where status in ('SUCCEEDED', 'FAILED')), 0)::float8 as built_ms
     from recent join projects on projects.name = recent.project
-    group by recent.project, recent.worker_labels, projects.settings`);
+    group by recent.project, recent.worker_labels, projects.settings`;
+}
+
+async function readDemands(database: Database): Promise<Demand[]> {
+  const rows = await database.execute<DemandRow>(demandsQuery());
   return [...rows].map((row) => ({
     project: row.project,
     labels: row.labels,
