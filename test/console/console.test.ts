@@ -69,10 +69,15 @@ async function look(name: string): Promise<void> {
 describe('the console', () => {
   it('lets nobody in without a token, says so, and in with the link that npm start prints', async () => {
     await open('/');
-    await page.getByLabel('Token').fill('stl_wrong');
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByText(/not known here/).waitFor();
+    await page.getByLabel('Name').fill('admin');
+    await page.getByLabel('Password').fill('not the password');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByText('The name or the password is wrong.').waitFor();
     await look('sign-in');
+    await page.getByRole('button', { name: 'Use a token instead' }).click();
+    await page.getByLabel('Token').fill('stl_wrong');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByText(/not known here/).waitFor();
     await open(`/#sign-in=${starling.token}`);
     await page.getByRole('heading', { name: 'What runs where' }).waitFor();
     expect(page.url()).not.toContain('sign-in');

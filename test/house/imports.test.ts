@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The rooms of the server, each with the rooms it may import; only the files beside them import freely. */
 const serverRooms: Record<string, string[]> = {
-  accounts: ['db', 'lib'],
+  accounts: ['audit', 'db', 'lib'],
   alerts: ['db', 'lib'],
   api: [
     'accounts',

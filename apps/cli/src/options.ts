@@ -60,6 +60,18 @@ function numberArgument(form: string): Argument {
   return new Argument(form, 'its number').argParser((text: string) => parsePositive(text.replace(/^#/, '')));
 }
 
+export function priorityOption(): Option {
+  return new Option(
+    '--priority <n>',
+    "higher goes first, -100 to 100 (default: the project's own; 0 unless it was set)",
+  ).argParser((text) => {
+    const priority = Number(text);
+    if (!/^-?\d{1,3}$/.test(text) || Math.abs(priority) > 100)
+      throw new InvalidArgumentError('It is a whole number from -100 to 100.');
+    return priority;
+  });
+}
+
 export function reasonOption(): Option {
   return new Option('--reason <text>', 'why, for those who read the history');
 }

@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
+import { allProjects, type Grant } from '@starling/shared/permissions.ts';
 import { labels } from '@starling/shared/project-settings.ts';
-import { machineId, regionName } from '@starling/shared/words.ts';
+import { machineId, roles as personRoles, projectName, regionName } from '@starling/shared/words.ts';
 import { z } from 'zod';
 import { etcdUrlForm, parseEtcdUrl } from './version-keys/etcd-url.ts';
 
@@ -64,6 +65,29 @@ const labelList = z
     return z.NEVER;
   });
 
+/** `10.0.0.7,10.1.0.0/16`: the proxies in front of us, or `any`. */
+const proxies = z.string().transform((text) => (text === 'any' ? true : text.split(',').map((part) => part.trim())));
+/** `platform=admin shop-devs=deployer@shop`: which group of the provider gives which role, in all projects or in one. */
+const rolesOfGroups = z.string().transform((text, context) => {
+  const groups = new Map<string, Grant[]>();
+  for (const part of text.trim().split(/\s+/).filter(Boolean)) {
+    const [, group, role, project] = /^([^=]+)=([a-z]+)(?:@(.+))?$/.exec(part) ?? [];
+    const parsed = z
+      .object({ role: z.enum(personRoles), project: projectName.optional() })
+      .safeParse({ role, project });
+    if (!group || !parsed.success) {
+      context.addIssue({
+        code: 'custom',
+        message: `expected "<group>=<role>" or "<group>=<role>@<project>", found "${part}"`,
+      });
+      return z.NEVER;
+    }
+    const grant = { role: parsed.data.role, project: parsed.data.project ?? allProjects };
+    groups.set(group, [...(groups.get(group) ?? []), grant]);
+  }
+  return groups;
+});
+
 /** `etcd://host:2379,host2:2379`: the endpoints of one region's etcd. */
 const etcdUrl = z.string().transform((text, context) => {
   const endpoints = parseEtcdUrl(text);
@@ -100,6 +124,8 @@ function needBothOfEtcdUser(
   context.addIssue({ code: 'custom', path: [path], message: `must be set beside ${beside}` });
 }
 
+const isLoopback = (host: string) => /^(localhost|127(\.\d+){3}|::1)$/.test(host);
+
 const everyRole = {
   DATABASE_URL: z.string().min(1),
   STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
@@ -113,6 +139,20 @@ const control = z
     STARLING_SERVER: machineId.default(`${hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-')}-${process.pid}`),
     STARLING_HOST: z.string().default('127.0.0.1'),
     STARLING_PORT: port.default(4600),
+    STARLING_DATA: z.string().min(1).optional(),
+    STARLING_TLS: z.literal('auto').optional(),
+    STARLING_TLS_CERT_FILE: z.string().min(1).optional(),
+    STARLING_TLS_KEY_FILE: z.string().min(1).optional(),
+    STARLING_BEHIND_PROXY: proxies.optional(),
+    STARLING_RATE_LIMIT: z.coerce.number().min(1).max(1_000_000).default(100),
+    STARLING_SESSION_IDLE: duration('12h'),
+    STARLING_SESSION_LONGEST: duration('30d'),
+    STARLING_OIDC_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
+    STARLING_OIDC_CLIENT_ID: z.string().min(1).optional(),
+    STARLING_OIDC_CLIENT_SECRET_FILE: fileText.optional(),
+    STARLING_OIDC_SCOPES: z.string().default('openid profile email'),
+    STARLING_OIDC_GROUPS_CLAIM: z.string().default('groups'),
+    STARLING_OIDC_ROLES: rolesOfGroups.default(new Map()),
     STARLING_REGIONS: regionList,
     STARLING_BLOBS: z.string().min(1),
     STARLING_VERSION_SIGNING_KEY: fileText,
@@ -140,6 +180,23 @@ const control = z
     STARLING_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(3),
   })
   .superRefine(needBothOfEtcdUser)
+  .superRefine((config, context) => {
+    const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    const { STARLING_TLS: auto, STARLING_TLS_CERT_FILE: cert, STARLING_TLS_KEY_FILE: key } = config;
+    if ((cert === undefined) !== (key === undefined))
+      issue(cert ? 'STARLING_TLS_CERT_FILE' : 'STARLING_TLS_KEY_FILE', 'must be set beside the other of the two');
+    if (auto && cert)
+      issue('STARLING_TLS', 'makes a certificate, and STARLING_TLS_CERT_FILE gives one: set one of them');
+    if (auto && !config.STARLING_DATA)
+      issue('STARLING_TLS', 'needs STARLING_DATA, a folder to keep the certificate in');
+    // Passwords and tokens must not cross a network readable; a proxy that speaks TLS for us has to be named.
+    if (!auto && !cert && !config.STARLING_BEHIND_PROXY && !isLoopback(config.STARLING_HOST))
+      issue('STARLING_HOST', 'is not loopback: set STARLING_TLS_CERT_FILE, STARLING_TLS=auto or STARLING_BEHIND_PROXY');
+    if (config.STARLING_OIDC_ISSUER && !config.STARLING_OIDC_CLIENT_ID)
+      issue('STARLING_OIDC_ISSUER', 'must be set beside STARLING_OIDC_CLIENT_ID');
+    if (config.STARLING_OIDC_ISSUER && !config.STARLING_PUBLIC_URL)
+      issue('STARLING_OIDC_ISSUER', 'must be set beside STARLING_PUBLIC_URL, where people come back to');
+  })
   .superRefine(({ STARLING_SMTP_URL: server, STARLING_MAIL_FROM: from }, context) => {
     if ((server === undefined) === (from === undefined)) return;
     const [path, beside] = ['STARLING_SMTP_URL', 'STARLING_MAIL_FROM'];

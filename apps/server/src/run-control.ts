@@ -1,6 +1,8 @@
-import { systemClock } from '@starling/shared/clock.ts';
+import { createHash } from 'node:crypto';
+import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { Signer } from '@starling/shared/signing.ts';
 import { sql } from 'drizzle-orm';
+import { openIdSignIn } from './accounts/openid.ts';
 import { grantToken } from './accounts/tokens.ts';
 import { startAlerter } from './alerts/alerter.ts';
 import { defaultAlertLimits } from './alerts/conditions.ts';
@@ -11,7 +13,7 @@ import { openBlobStore } from './blobs/open-store.ts';
 import { resolveRef } from './builder/resolve-ref.ts';
 import type { ControlConfig } from './config.ts';
 import type { Topic } from './db/changes.ts';
-import { connect, disconnect } from './db/connect.ts';
+import { connect, type Database, disconnect } from './db/connect.ts';
 import { standForLeader, type Term } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
 import { controlChecks } from './doctor/control-checks.ts';
@@ -20,6 +22,7 @@ import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.t
 import { createLogger } from './lib/log.ts';
 import type { Loop } from './lib/loop.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
+import { fingerprintOf, localCertificate, readTls, type TlsFiles } from './lib/tls.ts';
 import { openMetrics } from './metrics/metrics.ts';
 import { startMonitor } from './monitor/monitor.ts';
 import { configureRegions } from './regions/configure-regions.ts';
@@ -161,7 +164,14 @@ export async function runControl(config: ControlConfig): Promise<void> {
     ),
   ];
 
+  const tls = await tlsFiles(config, clock);
+  if (tls) log.info(`certificate: ${fingerprintOf(readTls(tls).cert)}`);
   const server = await startApiServer({
+    tls,
+    trustProxy: config.STARLING_BEHIND_PROXY ?? false,
+    sessions: { idleMs: config.STARLING_SESSION_IDLE, longestMs: config.STARLING_SESSION_LONGEST },
+    requestLimits: { callsPerSecond: config.STARLING_RATE_LIMIT },
+    openId: openIdOf(config, database),
     publicUrl: config.STARLING_PUBLIC_URL,
     sendAlert,
     stores,
@@ -170,8 +180,8 @@ export async function runControl(config: ControlConfig): Promise<void> {
       stores,
       countKeys: async (region) => (await versionKeys.list(region)).length,
       verifyMail: mail ? () => verifyMail(mail) : undefined,
-      oidcIssuer: undefined,
-      certificate: undefined,
+      oidcIssuer: config.STARLING_OIDC_ISSUER,
+      certificate: tls && readTls(tls).cert,
     }),
     host: config.STARLING_HOST,
     port: config.STARLING_PORT,
@@ -207,4 +217,33 @@ export async function runControl(config: ControlConfig): Promise<void> {
     await disconnect(leases);
     await disconnect(database);
   });
+}
+
+/** The certificate that was given, or one that is made here; none for plain HTTP. */
+async function tlsFiles(config: ControlConfig, clock: Clock): Promise<TlsFiles | undefined> {
+  const { STARLING_TLS: auto, STARLING_TLS_CERT_FILE: certFile, STARLING_TLS_KEY_FILE: keyFile } = config;
+  if (certFile && keyFile) return { certFile, keyFile };
+  if (!auto || !config.STARLING_DATA) return undefined;
+  const names = [
+    config.STARLING_HOST,
+    ...(config.STARLING_PUBLIC_URL ? [new URL(config.STARLING_PUBLIC_URL).hostname] : []),
+  ];
+  return localCertificate(config.STARLING_DATA, names, clock.now());
+}
+
+function openIdOf(config: ControlConfig, database: Database) {
+  const { STARLING_OIDC_ISSUER: issuer, STARLING_OIDC_CLIENT_ID: clientId, STARLING_PUBLIC_URL: publicUrl } = config;
+  if (!issuer || !clientId || !publicUrl) return undefined;
+  const options = {
+    issuer,
+    clientId,
+    clientSecret: config.STARLING_OIDC_CLIENT_SECRET_FILE,
+    scopes: config.STARLING_OIDC_SCOPES,
+    groupsClaim: config.STARLING_OIDC_GROUPS_CLAIM,
+    rolesOfGroups: config.STARLING_OIDC_ROLES,
+    publicUrl,
+    // Every server has this key, and nobody else.
+    flowSecret: createHash('sha256').update(`openid flow ${config.STARLING_VERSION_SIGNING_KEY}`).digest('hex'),
+  };
+  return openIdSignIn(options, database);
 }

@@ -3,7 +3,17 @@ import type { Role } from './words.ts';
 // Who may do what. A person has roles, each in one project or in all (`*`); a hub, worker or agent has the permissions
 // of its kind. Every procedure of the API names the one permission it needs.
 
-export const permissions = ['view', 'build', 'deploy', 'approve', 'administer', 'report', 'enrol-agents'] as const;
+/** `signed-in` is what every person may: look at themselves, and take care of their own password and tokens. */
+export const permissions = [
+  'signed-in',
+  'view',
+  'build',
+  'deploy',
+  'approve',
+  'administer',
+  'report',
+  'enrol-agents',
+] as const;
 export type Permission = (typeof permissions)[number];
 
 /** The processes that have an identity of their own. */
@@ -11,11 +21,11 @@ export const identityKinds = ['hub', 'worker', 'agent'] as const;
 export type IdentityKind = (typeof identityKinds)[number];
 
 const ofRole = {
-  viewer: ['view'],
-  builder: ['view', 'build'],
-  deployer: ['view', 'build', 'deploy'],
-  approver: ['view', 'approve'],
-  admin: ['view', 'build', 'deploy', 'approve', 'administer'],
+  viewer: ['signed-in', 'view'],
+  builder: ['signed-in', 'view', 'build'],
+  deployer: ['signed-in', 'view', 'build', 'deploy'],
+  approver: ['signed-in', 'view', 'approve'],
+  admin: ['signed-in', 'view', 'build', 'deploy', 'approve', 'administer'],
 } as const satisfies Record<Role, readonly Permission[]>;
 
 const ofIdentity = {
@@ -39,6 +49,16 @@ export function allows(grants: readonly Grant[], permission: Permission, project
   return grants.some(
     (grant) => (grant.project === allProjects || grant.project === project) && includes(ofRole[grant.role], permission),
   );
+}
+
+/** What is left of a role for a token that may do no more than `most`: what both may. */
+export function narrowed(role: Role, most: Role): Role {
+  const both = ofRole[role].filter((permission) => includes(ofRole[most], permission));
+  const same = (Object.keys(ofRole) as Role[]).find(
+    (other) => ofRole[other].length === both.length && both.every((permission) => includes(ofRole[other], permission)),
+  );
+  // Each role may view, so this is what they have in common at least.
+  return same ?? 'viewer';
 }
 
 /** The projects in which these grants allow it: `*`, or their names. */

@@ -1,7 +1,7 @@
 import { formatBytes } from '@starling/shared/durations.ts';
 import { Command } from 'commander';
 import { consoleAddress } from '../console-address.ts';
-import { projectArgument, timeoutOption, waitOption } from '../options.ts';
+import { priorityOption, projectArgument, timeoutOption, waitOption } from '../options.ts';
 import type { OpenSession, Session } from '../session.ts';
 import { shortSha, statusText, tookText } from '../terminal/wording.ts';
 import { type Build, type Job, waitForBuild } from '../waits/wait-for-build.ts';
@@ -12,6 +12,8 @@ interface BuildOptions {
   replicate: boolean;
   timeout: number;
   force?: boolean;
+  priority?: number;
+  key?: string;
 }
 
 /** `starling build`: queues a job, and with --wait stays until its build can be deployed. */
@@ -25,6 +27,8 @@ export function buildCommand(open: OpenSession): Command {
     .option('--no-replicate', 'with --wait: stay only until it is built, wherever it is')
     .addOption(timeoutOption())
     .option('--force', 'build it again although it is built or on its way')
+    .addOption(priorityOption())
+    .option('--key <text>', 'asked again with the same key, it is the same job, even with --force')
     .action(async (project: string, ref: string | undefined, options: BuildOptions, command: Command) => {
       const session = open(command);
       const api = await session.api();
@@ -32,6 +36,8 @@ export function buildCommand(open: OpenSession): Command {
         project,
         force: options.force === true,
         ...(ref !== undefined && { ref }),
+        ...(options.priority !== undefined && { priority: options.priority }),
+        ...(options.key !== undefined && { idempotencyKey: options.key }),
       });
       const address = consoleAddress((await session.access()).server, ['jobs', job.id]);
       const what = `${project} ${shortSha(job.commitSha)}`;

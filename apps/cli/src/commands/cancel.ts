@@ -25,6 +25,6 @@ export function cancelCommand(open: OpenSession): Command {
           exitCode: exitCodes.precondition,
         });
       }
-      session.suggest(`build it again: starling build ${after.project} ${after.commitSha.slice(0, 12)}`);
+      session.suggest(`build it after all: starling retry ${after.id}`);
     });
 }

@@ -118,18 +118,42 @@ async function serveFile(folder: string, path: string): Promise<Response> {
   }
 }
 
-async function answerSession(
-  { server, tokens, fetch }: AppProtocolParts,
-  method: 'POST' | 'DELETE',
-  request: Request,
-): Promise<Response> {
+/** Name and password become a token of this console, as it keeps no cookies; or what the server said instead. */
+async function exchanged(
+  { fetch }: AppProtocolParts,
+  server: string,
+  { name, password }: { name?: unknown; password?: unknown },
+): Promise<string | undefined | Response> {
+  if (typeof name !== 'string' || typeof password !== 'string') return undefined;
+  let answer: Response;
+  try {
+    answer = await fetch(`${server}/session/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name, password, for: 'desktop console' }),
+    });
+  } catch {
+    return jsonResponse(502, { message: 'The server cannot be reached.' });
+  }
+  const { token, message } = ((await answer.json().catch(() => null)) ?? {}) as { token?: string; message?: string };
+  return token ?? jsonResponse(answer.status, { message: message ?? 'The server refused to sign in.' });
+}
+
+async function answerSession(parts: AppProtocolParts, method: 'POST' | 'DELETE', request: Request): Promise<Response> {
+  const { server, tokens, fetch } = parts;
   const target = server();
   if (!target) return jsonResponse(503, { message: 'No server is selected.' });
   if (method === 'DELETE') {
     await tokens.forget(target.id);
     return jsonResponse(200, {});
   }
-  const { token } = ((await request.json().catch(() => null)) ?? {}) as { token?: unknown };
+  const given = ((await request.json().catch(() => null)) ?? {}) as {
+    token?: unknown;
+    name?: unknown;
+    password?: unknown;
+  };
+  const token = given.token ?? (await exchanged(parts, target.url, given));
+  if (token instanceof Response) return token;
   if (typeof token !== 'string' || !/^[\x21-\x7e]{1,500}$/.test(token)) {
     return jsonResponse(400, { message: 'This is no token: it has characters that no token has.' });
   }

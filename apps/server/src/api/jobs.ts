@@ -1,11 +1,15 @@
 import { StarlingError } from '@starling/shared/errors.ts';
+import { settingsOf } from '@starling/shared/project-settings.ts';
 import { isTerminalJobStatus, jobStatuses, projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, gt, lt, or, type SQL } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, like, lt, or, type SQL } from 'drizzle-orm';
 import { z } from 'zod';
 import { jobLogPieces, jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
+import { recordAudit } from '../audit/record.ts';
 import type { Database } from '../db/connect.ts';
 import { cancelJob } from '../jobs/cancel.ts';
-import { createJob } from '../jobs/create.ts';
+import { createJob, refuseOtherInput } from '../jobs/create.ts';
+import { retryJob } from '../jobs/retry.ts';
+import type { ApiDependencies } from './context.ts';
 import { findProject } from './projects.ts';
 import { ofJob, ofProject, somewhere, visibleIn } from './scopes.ts';
 import { needs, router } from './trpc.ts';
@@ -21,6 +25,11 @@ async function findJob(database: Database, id: number) {
     });
   return job;
 }
+
+const attemptsOf = ({ limits }: Pick<ApiDependencies, 'limits'>) => ({
+  maxAttempts: limits.maxAttempts,
+  deadlineMs: limits.buildDeadlineMs,
+});
 
 /** Where a reader of a log is: after this piece. */
 const logPosition = z.object({ attempt: z.number().int().nonnegative(), sequence: z.number().int().min(-1) });
@@ -54,40 +63,107 @@ export const jobsRouter = router({
         ref: z.string().trim().min(1).max(255).optional(),
         /** Build it again although it is built or on its way. */
         force: z.boolean().default(false),
+        /** Higher goes first; the project's own when left out. */
+        priority: z.number().int().min(-100).max(100).optional(),
+        /** Chosen by the caller: asked again with the same key, the same job, even with `force`. */
+        idempotencyKey: z.string().trim().min(1).max(200).optional(),
       }),
     )
     .mutation(async ({ ctx, input }) => {
-      const project = await findProject(ctx.database, input.project);
+      const { database, caller } = ctx;
+      const project = await findProject(database, input.project);
       const requestedRef = input.ref ?? project.defaultRef;
+      const { idempotencyKey, priority } = input;
+      if (idempotencyKey !== undefined) {
+        // Before the ref is settled: asked again, it may name another commit, or its repository be away.
+        const [known] = await database.select().from(jobs).where(eq(jobs.idempotencyKey, idempotencyKey));
+        if (known) {
+          refuseOtherInput(known, { project: project.name, ref: requestedRef, priority });
+          return { ...known, created: false };
+        }
+      }
       const commitSha = await ctx.resolveRef(project.repositoryUrl, requestedRef);
-      const { id, created } = await createJob(
-        ctx.database,
-        {
-          project: project.name,
-          commitSha,
-          requestedRef,
-          requestedBy: ctx.caller.name,
-          repositoryUrl: project.repositoryUrl,
-          binaryName: project.binaryName,
-          maxAttempts: ctx.limits.maxAttempts,
-          deadlineMs: ctx.limits.buildDeadlineMs,
-        },
-        input.force,
-      );
-      return { ...(await findJob(ctx.database, id)), created };
+      const settings = settingsOf(project.settings).builds;
+      const { id, created } = await database.transaction(async (tx) => {
+        const queued = await createJob(
+          tx,
+          {
+            ...attemptsOf(ctx),
+            project: project.name,
+            commitSha,
+            requestedRef,
+            requestedBy: caller.name,
+            repositoryUrl: project.repositoryUrl,
+            binaryName: project.binaryName,
+            workerLabels: settings.workerLabels,
+            priority: priority ?? settings.priority,
+            ...(idempotencyKey !== undefined && { idempotencyKey }),
+          },
+          input.force,
+        );
+        if (queued.created) {
+          await recordAudit(tx, {
+            actor: caller.name,
+            action: 'job.create',
+            project: project.name,
+            target: String(queued.id),
+            details: { commitSha, requestedRef, force: input.force, ...(priority !== undefined && { priority }) },
+            requestId: ctx.requestId,
+          });
+        }
+        return queued;
+      });
+      return { ...(await findJob(database, id)), created };
     }),
 
   /** Ends a job that has not ended yet; a running recipe is stopped. Doing it twice is harmless. */
   cancel: needs('build', ofJob)
     .input(z.object({ id: jobId, reason: z.string().trim().max(1_000).default('') }))
     .mutation(async ({ ctx, input }) => {
-      await findJob(ctx.database, input.id);
-      await cancelJob(
-        ctx.database,
-        input.id,
-        `cancelled by ${ctx.caller.name}${input.reason ? `: ${input.reason}` : ''}`,
-      );
+      const { project } = await findJob(ctx.database, input.id);
+      const why = `cancelled by ${ctx.caller.name}${input.reason ? `: ${input.reason}` : ''}`;
+      await ctx.database.transaction(async (tx) => {
+        if (!(await cancelJob(tx, input.id, why))) return;
+        await recordAudit(tx, {
+          actor: ctx.caller.name,
+          action: 'job.cancel',
+          project,
+          target: String(input.id),
+          details: { reason: input.reason },
+          requestId: ctx.requestId,
+        });
+      });
       return findJob(ctx.database, input.id);
+    }),
+
+  /** Queues a new job for the commit of one that failed or was cancelled. Asked twice, the same new job. */
+  retry: needs('build', ofJob)
+    .input(z.object({ id: jobId }))
+    .mutation(async ({ ctx, input }) => {
+      const job = await findJob(ctx.database, input.id);
+      const project = await findProject(ctx.database, job.project);
+      const { id, created } = await ctx.database.transaction(async (tx) => {
+        const queued = await retryJob(tx, job, {
+          ...attemptsOf(ctx),
+          requestedBy: ctx.caller.name,
+          // As they are now: a repository that moved may be what the job failed for.
+          repositoryUrl: project.repositoryUrl,
+          binaryName: project.binaryName,
+          workerLabels: settingsOf(project.settings).builds.workerLabels,
+        });
+        if (queued.created) {
+          await recordAudit(tx, {
+            actor: ctx.caller.name,
+            action: 'job.retry',
+            project: job.project,
+            target: String(job.id),
+            details: { newJob: queued.id, commitSha: job.commitSha },
+            requestId: ctx.requestId,
+          });
+        }
+        return queued;
+      });
+      return { ...(await findJob(ctx.database, id)), created };
     }),
 
   /** Newest first; `before` is the id of the last one of the page before. */
@@ -96,6 +172,13 @@ export const jobsRouter = router({
       z.object({
         project: projectName.optional(),
         status: z.enum(jobStatuses).optional(),
+        /** Who asked for it, as shown. */
+        requestedBy: z.string().trim().min(1).max(300).optional(),
+        /** The beginning of a commit's SHA. */
+        commit: z
+          .string()
+          .regex(/^[0-9a-f]{4,64}$/, 'a commit is named by 4 or more hexadecimal digits')
+          .optional(),
         before: jobId.optional(),
         limit: z.number().int().min(1).max(200).default(50),
       }),
@@ -104,6 +187,8 @@ export const jobsRouter = router({
       const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, jobs.project)];
       if (input.project) conditions.push(eq(jobs.project, input.project));
       if (input.status) conditions.push(eq(jobs.status, input.status));
+      if (input.requestedBy) conditions.push(eq(jobs.requestedBy, input.requestedBy));
+      if (input.commit) conditions.push(like(jobs.commitSha, `${input.commit}%`));
       if (input.before) conditions.push(lt(jobs.id, input.before));
       return ctx.database
         .select()

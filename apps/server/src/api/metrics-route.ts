@@ -1,7 +1,6 @@
 import { allows, allProjects } from '@starling/shared/permissions.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Database } from '../db/connect.ts';
-import { callerOf } from './caller.ts';
+import type { Caller } from './context.ts';
 
 export type ReadMetrics = () => Promise<{ contentType: string; text: string }>;
 
@@ -9,9 +8,13 @@ export type ReadMetrics = () => Promise<{ contentType: string; text: string }>;
  * `GET /metrics`, for those who call from this host directly, and for tokens that may view every project. A reverse proxy on
  * this host calls from here too, for anybody: it is told by the header it adds.
  */
-export function serveMetrics(server: FastifyInstance, database: Database, read: ReadMetrics): void {
+export function serveMetrics(
+  server: FastifyInstance,
+  callerOf: (request: FastifyRequest) => Promise<Caller | undefined>,
+  read: ReadMetrics,
+): void {
   server.get('/metrics', async (request, reply) => {
-    if (!isFromHere(request) && !(await mayViewAll(request, database))) {
+    if (!isFromHere(request) && !mayViewAll(await callerOf(request))) {
       return reply
         .code(401)
         .header('WWW-Authenticate', 'Bearer')
@@ -27,8 +30,6 @@ function isFromHere({ socket, headers }: FastifyRequest): boolean {
   return /^(::1|(::ffff:)?127(\.\d+){3})$/.test(socket.remoteAddress ?? '');
 }
 
-async function mayViewAll({ headers }: FastifyRequest, database: Database): Promise<boolean> {
-  const [scheme, token] = (headers.authorization ?? '').split(' ');
-  const caller = scheme === 'Bearer' ? await callerOf(database, token) : undefined;
+function mayViewAll(caller: Caller | undefined): boolean {
   return caller?.kind === 'person' && allows(caller.grants, 'view', allProjects);
 }

@@ -1,3 +1,4 @@
+import { accountsRouter } from './accounts.ts';
 import { alertsRouter } from './alerts.ts';
 import { buildsRouter } from './builds.ts';
 import { deploymentsRouter } from './deployments.ts';
@@ -12,11 +13,13 @@ import { retentionRouter } from './retention.ts';
 import { serversRouter } from './servers.ts';
 import { sessionRouter } from './session.ts';
 import { tasksRouter } from './tasks.ts';
+import { tokensRouter } from './tokens.ts';
 import { router } from './trpc.ts';
 import { webhooksRouter } from './webhooks.ts';
 import { workersRouter } from './workers.ts';
 
 export const rootRouter = router({
+  accounts: accountsRouter,
   alerts: alertsRouter,
   builds: buildsRouter,
   deployments: deploymentsRouter,
@@ -30,6 +33,7 @@ export const rootRouter = router({
   retention: retentionRouter,
   servers: serversRouter,
   session: sessionRouter,
+  tokens: tokensRouter,
   tasks: tasksRouter,
   webhooks: webhooksRouter,
   workers: workersRouter,

@@ -28,6 +28,9 @@ export const everywhere: Scope = { name: 'everywhere', projectOf: async () => al
 /** For what shows or does only what the caller may see, whichever projects that is: pair it with `visibleIn`. */
 export const somewhere: Scope = { name: 'somewhere', projectOf: async () => undefined };
 
+/** For what concerns the caller alone: every person may, also one without any role. */
+export const signedIn: Scope = { name: 'signed in', projectOf: async () => undefined };
+
 /** The project that the input names in its field `project`. */
 export const ofProject: Scope = { name: 'project', projectOf: async (input) => textIn(input, 'project') };
 

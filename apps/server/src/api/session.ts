@@ -1,8 +1,8 @@
-import { somewhere } from './scopes.ts';
+import { signedIn } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 export const sessionRouter = router({
-  whoAmI: needs('view', somewhere).query(({ ctx: { caller, version } }) => ({
+  whoAmI: needs('signed-in', signedIn).query(({ ctx: { caller, version } }) => ({
     name: caller.name,
     grants: caller.kind === 'person' ? caller.grants : [],
     version,

@@ -113,6 +113,7 @@ export function needs(permission: Permission, scope: Scope) {
 
 function mayDo(caller: Caller, permission: Permission, project: string | undefined): boolean {
   if (caller.kind !== 'person') return identityAllows(caller.kind, permission);
+  if (permission === 'signed-in') return true;
   if (project !== undefined) return allows(caller.grants, permission, project);
   return projectsWith(caller.grants, permission).length > 0;
 }

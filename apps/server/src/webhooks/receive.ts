@@ -80,7 +80,7 @@ async function startBuilds(
   event: WebhookEvent,
   { maxAttempts, buildDeadlineMs }: JobLimits,
 ) {
-  const { triggers } = settingsOf(project.settings);
+  const { triggers, builds } = settingsOf(project.settings);
   const said: string[] = [];
   const jobs: number[] = [];
   const created: number[] = [];
@@ -101,6 +101,8 @@ async function startBuilds(
         binaryName: project.binaryName,
         maxAttempts,
         deadlineMs: buildDeadlineMs,
+        priority: builds.priority,
+        workerLabels: builds.workerLabels,
       },
       false,
     );

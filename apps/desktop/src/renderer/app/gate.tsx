@@ -18,7 +18,7 @@ export function Gate({ token, children }: { token: string | null; children: Reac
     const enter = (secret: string) => {
       setWaiting(true);
       setProblem(null);
-      signIn(secret)
+      signIn({ token: secret })
         .catch((error: Error) => setProblem(error.message))
         .finally(() => setWaiting(false));
     };

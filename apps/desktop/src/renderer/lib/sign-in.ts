@@ -1,13 +1,16 @@
 import { queryClient } from './api.ts';
 
-/** Exchanges a token for a session. The page forgets the token at once: a cookie or the main process keeps it. */
-export async function signIn(token: string): Promise<void> {
+/** What a person shows to be let in. */
+export type Credentials = { token: string } | { name: string; password: string };
+
+/** Exchanges it for a session. The page forgets it at once: a cookie or the main process keeps what it is given for it. */
+export async function signIn(credentials: Credentials): Promise<void> {
   let response: Response;
   try {
     response = await fetch('/session', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ token: token.trim() }),
+      body: JSON.stringify(credentials),
       signal: AbortSignal.timeout(20_000),
     });
   } catch {
@@ -21,6 +24,17 @@ export async function signIn(token: string): Promise<void> {
   }
   await queryClient.resetQueries();
 }
+
+/** Which ways in there are beside name, password and token; none more when the server does not say. */
+export async function readWays(): Promise<{ openId: boolean }> {
+  const response = await fetch('/session/ways', { signal: AbortSignal.timeout(5_000) }).catch(() => null);
+  const isJson = response?.headers.get('content-type')?.startsWith('application/json');
+  return response?.ok && isJson ? ((await response.json()) as { openId: boolean }) : { openId: false };
+}
+
+/** Where the company's provider takes over; it brings people back to the page they are on. */
+export const openIdAddress = (): string =>
+  `/oidc/start?returnTo=${encodeURIComponent(window.location.pathname + window.location.search)}`;
 
 export async function signOut(): Promise<void> {
   await fetch('/session', { method: 'DELETE', signal: AbortSignal.timeout(20_000) });

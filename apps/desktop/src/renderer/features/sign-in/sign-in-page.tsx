@@ -1,23 +1,33 @@
-import { useMutation } from '@tanstack/react-query';
-import { KeyRound } from 'lucide-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Building2, KeyRound, LogIn } from 'lucide-react';
 import { type ReactNode, useId, useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { Button, buttonClass } from '../../components/button.tsx';
 import { Field, TextInput } from '../../components/field.tsx';
 import { Logo } from '../../components/logo.tsx';
 import { useTitle } from '../../lib/hooks.ts';
-import { signIn } from '../../lib/sign-in.ts';
+import { openIdAddress, readWays, signIn } from '../../lib/sign-in.ts';
 
-/** The way in: a token. `above` is where the desktop shows which server it is for. */
+/**
+ * The ways in: name and password, the company's provider where there is one, or a token. `above` is where the desktop shows
+ * which server it is for.
+ */
 export function SignInPage({ problem, above }: { problem: string | null; above?: ReactNode }) {
   useTitle('Sign in');
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
   const [token, setToken] = useState('');
+  const [withToken, setWithToken] = useState(false);
   const [notice, setNotice] = useState(problem);
   const form = useId();
+  const { data: ways } = useQuery({ queryKey: ['sign-in-ways'], queryFn: readWays, retry: false });
   const attempt = useMutation({
     mutationFn: signIn,
     onMutate: () => setNotice(null),
     onError: (error) => setNotice(error.message),
   });
+  const missing = withToken
+    ? token.trim() === '' && 'Paste a token first.'
+    : (name.trim() === '' || password === '') && 'Type your name and password first.';
   return (
     <main className="flex h-full items-center justify-center overflow-auto bg-canvas p-6">
       <div className="w-full max-w-sm">
@@ -34,39 +44,89 @@ export function SignInPage({ problem, above }: { problem: string | null; above?:
           className="panel flex flex-col gap-3.5 p-5"
           onSubmit={(event) => {
             event.preventDefault();
-            if (token.trim() && !attempt.isPending) attempt.mutate(token);
+            if (missing || attempt.isPending) return;
+            attempt.mutate(withToken ? { token: token.trim() } : { name: name.trim(), password });
           }}
         >
-          <Field
-            label="Token"
-            hint={
-              <>
-                It begins with <code className="font-mono">stl_</code>. The terminal that started Starling shows a link
-                that signs you in.
-              </>
-            }
-            problem={notice}
-          >
-            {(wiring) => (
-              <TextInput
-                {...wiring}
-                type="password"
-                name="token"
-                autoComplete="current-password"
-                value={token}
-                onChange={(event) => setToken(event.target.value)}
-                className="font-mono"
-              />
-            )}
-          </Field>
+          {ways?.openId && (
+            <a className={buttonClass()} href={openIdAddress()}>
+              <Building2 aria-hidden className="size-3.5" />
+              Sign in with your company
+            </a>
+          )}
+          {withToken ? (
+            <Field
+              label="Token"
+              hint={
+                <>
+                  It begins with <code className="font-mono">stl_</code>. The terminal that started Starling shows a
+                  link that signs you in.
+                </>
+              }
+              problem={notice}
+            >
+              {(wiring) => (
+                <TextInput
+                  {...wiring}
+                  type="password"
+                  name="token"
+                  autoComplete="current-password"
+                  value={token}
+                  onChange={(event) => setToken(event.target.value)}
+                  className="font-mono"
+                />
+              )}
+            </Field>
+          ) : (
+            <>
+              <Field label="Name" problem={null}>
+                {(wiring) => (
+                  <TextInput
+                    {...wiring}
+                    name="username"
+                    autoComplete="username"
+                    autoCapitalize="none"
+                    spellCheck={false}
+                    value={name}
+                    onChange={(event) => setName(event.target.value)}
+                  />
+                )}
+              </Field>
+              <Field label="Password" problem={notice}>
+                {(wiring) => (
+                  <TextInput
+                    {...wiring}
+                    type="password"
+                    name="password"
+                    autoComplete="current-password"
+                    value={password}
+                    onChange={(event) => setPassword(event.target.value)}
+                  />
+                )}
+              </Field>
+            </>
+          )}
           <Button
             type="submit"
             look="primary"
             busy={attempt.isPending}
-            disabledBecause={token.trim() === '' ? 'Paste a token first.' : null}
-            icon={<KeyRound aria-hidden className="size-3.5" />}
+            disabledBecause={missing || null}
+            icon={
+              withToken ? <KeyRound aria-hidden className="size-3.5" /> : <LogIn aria-hidden className="size-3.5" />
+            }
           >
             {attempt.isPending ? 'Signing in …' : 'Sign in'}
+          </Button>
+          <Button
+            look="quiet"
+            size="small"
+            className="self-center"
+            onClick={() => {
+              setNotice(null);
+              setWithToken(!withToken);
+            }}
+          >
+            {withToken ? 'Use name and password' : 'Use a token instead'}
           </Button>
         </form>
       </div>
