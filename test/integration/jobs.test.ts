@@ -173,7 +173,10 @@ describe('the log', () => {
     const attempt = await take('w1');
     await queue().enterStage(attempt, 'CHECKOUT');
     await queue().enterStage(attempt, 'RECIPE');
-    const times = await test.database.select().from(jobStageTimes).orderBy(jobStageTimes.startedAt);
+    const times = await test.database
+      .select()
+      .from(jobStageTimes)
+      .orderBy(jobStageTimes.startedAt, jobStageTimes.finishedAt);
     expect(times.map((time) => [time.stage, time.finishedAt !== null])).toEqual([
       ['CHECKOUT', true],
       ['RECIPE', false],

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { type BlobStore, manifestKey, packKey } from '@starling/server/blobs/blob-store.ts';
 import { openBlobStore } from '@starling/server/blobs/open-store.ts';
+import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { expireBuilds, expiringBuilds, insistKept } from '@starling/server/retention/expiry.ts';
 import { isNight } from '@starling/server/retention/night-sweep.ts';
 import { planSweep, sweep } from '@starling/server/retention/sweep.ts';
@@ -26,7 +27,7 @@ import {
 } from '../../drizzle/schema/index.ts';
 import { startTestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
-import { addBuild, addProject, addRegions, someDigest } from '../postgres/sample-rows.ts';
+import { addBuild, addJob, addProject, addRegions, finishedBuild, someDigest } from '../postgres/sample-rows.ts';
 
 const test = useFreshDatabase();
 let folder: string;
@@ -192,6 +193,21 @@ describe('a sweep', () => {
       expect(await isThere(store, packKey(old.packDigest))).toBe(true);
       expect(await isThere(store, manifestKey(old.manifestDigest))).toBe(false);
     }
+  });
+
+  it('makes a build of the same tree upload anew, when it ends in the middle of the sweep', async () => {
+    const old = await buildOfAge(30);
+    for (const days of [0, 1]) await buildOfAge(days);
+    const { id } = await addJob(test.database, 'shop');
+    const [attempt] = await jobQueue(test.database).take('w');
+    expect(attempt!.jobId).toBe(id);
+    const again = finishedBuild(await jobQueue(test.database).reserveBuildId(attempt!), { packDigest: old.packDigest });
+    await expireBuilds(test.database, 'shop');
+    await expect(jobQueue(test.database).complete(attempt!, again)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await run();
+    await expect(jobQueue(test.database).complete(attempt!, again), 'its upload may have been swept').rejects.toThrow();
+    await test.database.execute(sql`update jobs set started_at = now() where id = ${id}`);
+    expect(await jobQueue(test.database).complete(attempt!, again)).toBe(true);
   });
 
   it('goes on after being cut off at any point', async () => {

@@ -1,3 +1,4 @@
+import { StarlingError } from '@starling/shared/errors.ts';
 import type { Attempt, FinishedBuild } from '../builder/ports.ts';
 import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
@@ -5,11 +6,18 @@ import { endWell } from './end.ts';
 
 /**
  * Ends a job well: job, build and a PENDING replica for every region, in one statement. False, and nothing written, when
- * the attempt has been taken away meanwhile.
+ * the attempt has been taken away meanwhile. Throws UNAVAILABLE when the bytes of an expired build with the same pack are
+ * being swept: the upload may have relied on bytes that are gone a moment later, and the next attempt uploads them anew.
  */
 export async function completeJob(database: Database, attempt: Attempt, build: FinishedBuild): Promise<boolean> {
-  const client = database.$client;
-  const [row] = await client`
+  const [row] = await database.$client.begin(async (client) => {
+    // The sweep holds the same lock while it looks for a build with this pack and deletes it.
+    await client`select pg_advisory_xact_lock_shared(hashtext('starling.packs'), hashtext(${build.packDigest}))`;
+    const [swept] = await client`
+      select id from builds where pack_digest = ${build.packDigest} and expired_at is not null
+        and (swept_at is null or swept_at > (select started_at from jobs where id = ${attempt.jobId}))`;
+    if (swept) throw new StarlingError('UNAVAILABLE', `the same bytes are being swept, as those of ${swept.id}`);
+    return client`
     with ended as (${endWell(client, attempt.worker, attempt.attempt, [attempt.jobId], build.buildId)}
       returning id, project, commit_sha
     ), build as (
@@ -28,6 +36,7 @@ export async function completeJob(database: Database, attempt: Attempt, build: F
       where job_stage_times.job_id = ended.id and job_stage_times.finished_at is null
     )
     select id from ended`;
+  });
   if (!row) return false;
   announceSoon(database, 'jobs');
   announceSoon(database, 'replicas');

@@ -9,7 +9,7 @@ import { groupByAttempt } from './held-by.ts';
  * join with a list of unknown length may be planned to read the whole table.
  */
 export function endWell(
-  client: postgres.Sql,
+  client: postgres.Sql | postgres.TransactionSql,
   worker: string,
   attempt: number,
   ids: number[],

@@ -50,15 +50,18 @@ async function sweepBuild(
   const removeFrom = async (store: BlobStore) => {
     await store.delete(manifestKey(build.manifestDigest));
     freedBytes += build.manifestBytes;
-    // Two builds of the same tree have the same pack. (That no new one turns up just now is seen to by `completeJob`.)
-    const [other] = await database
-      .select({ id: builds.id })
-      .from(builds)
-      .where(and(eq(builds.packDigest, build.packDigest), ne(builds.id, build.id), isNull(builds.expiredAt)))
-      .limit(1);
-    if (other) return;
-    await store.delete(packKey(build.packDigest));
-    freedBytes += build.packBytes;
+    await database.transaction(async (tx) => {
+      // `completeJob` shares this lock: no build of the same tree, which has the same pack, turns up in between.
+      await tx.execute(sql`select pg_advisory_xact_lock(hashtext('starling.packs'), hashtext(${build.packDigest}))`);
+      const [other] = await tx
+        .select({ id: builds.id })
+        .from(builds)
+        .where(and(eq(builds.packDigest, build.packDigest), ne(builds.id, build.id), isNull(builds.expiredAt)))
+        .limit(1);
+      if (other) return;
+      await store.delete(packKey(build.packDigest));
+      freedBytes += build.packBytes;
+    });
   };
   const copies = await database.select().from(replicas).where(eq(replicas.buildId, build.id));
   for (const { region } of copies) {

@@ -1,4 +1,4 @@
-import { and, asc, eq, lte, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, isNull, lte, ne, sql } from 'drizzle-orm';
 import { builds, replicas } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
@@ -14,7 +14,9 @@ export function replicaRows(database: Database): ReplicaRows {
         .select({ replica: replicas, build: builds })
         .from(replicas)
         .innerJoin(builds, eq(builds.id, replicas.buildId))
-        .where(and(ne(replicas.status, 'REPLICATED'), lte(replicas.nextAttemptAt, sql`now()`)))
+        .where(
+          and(ne(replicas.status, 'REPLICATED'), lte(replicas.nextAttemptAt, sql`now()`), isNull(builds.expiredAt)),
+        )
         .orderBy(asc(builds.createdAt), asc(replicas.region))
         .limit(mostDueAtOnce);
       return rows.map(({ replica, build }) => ({
