@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createDatabase, startEmbeddedPostgres } from '@starling/local/embedded-postgres.ts';
+import { connect, disconnect } from '@starling/server/db/connect.ts';
 import { migrateToLatest } from '@starling/server/db/migrate.ts';
 import { type Contender, type Mode, type System, systems } from './queue/contender.ts';
 import { openGraphileWorker } from './queue/graphile-worker.ts';
@@ -28,6 +29,8 @@ export async function run(commandLine: string[]): Promise<void> {
       rounds: { type: 'string', default: '3' },
       jobs: { type: 'string', default: '4000' },
       'batched-jobs': { type: 'string', default: '60000' },
+      /** `one` leaves the batched half out. */
+      only: { type: 'string' },
     },
   });
   const folder = await mkdtemp(join(tmpdir(), 'starling-bench-'));
@@ -50,9 +53,10 @@ export async function run(commandLine: string[]): Promise<void> {
     for (let round = 0; round < Number(values.rounds); round += 1) {
       for (const mode of ['one', 'batched'] as const) {
         const jobs = Number(mode === 'one' ? values.jobs : values['batched-jobs']);
-        for (const workers of workerCounts) {
+        for (const workers of mode === 'batched' && values.only === 'one' ? [] : workerCounts) {
           for (const system of rotated(systems, round)) {
-            const sample = await measure(contenders.get(system)!, jobs, workers, mode);
+            const analyze = () => vacuumAnalyze(server.urlOf(system.replaceAll('-', '_')));
+            const sample = await measure(contenders.get(system)!, jobs, workers, mode, analyze);
             const key = `${mode} ${workers} ${system}`;
             samples.set(key, [...(samples.get(key) ?? []), sample]);
             process.stderr.write(
@@ -70,9 +74,23 @@ export async function run(commandLine: string[]): Promise<void> {
   }
 }
 
-async function measure(contender: Contender, jobs: number, workers: number, mode: Mode): Promise<Sample> {
+/** What autovacuum does within a minute; a queue that is in use has it behind it. */
+async function vacuumAnalyze(url: string): Promise<void> {
+  const database = connect(url, { applicationName: 'bench', maxConnections: 1 });
+  await database.$client.unsafe('vacuum analyze');
+  await disconnect(database);
+}
+
+async function measure(
+  contender: Contender,
+  jobs: number,
+  workers: number,
+  mode: Mode,
+  analyze: () => Promise<void>,
+): Promise<Sample> {
   await contender.reset();
   const enqueueMs = await contender.enqueue(jobs, workers, mode);
+  await analyze();
   const workMs = await contender.work(jobs, workers, mode);
   const left = -(await contender.completed());
   if (left !== 0) throw new Error(`${left} of ${jobs} jobs were not completed`);
