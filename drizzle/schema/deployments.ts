@@ -38,6 +38,7 @@ export const deployments = pgTable(
   (table) => [
     uniqueIndex('deployments_one_running').on(table.project).where(sql`${table.status} = 'RUNNING'`),
     index('deployments_by_project').on(table.project, table.id),
+    index('deployments_by_start').on(table.project, table.startedAt),
     index('deployments_by_build').on(table.buildId, table.id),
     index('deployments_by_person').on(table.requestedBy, table.id),
     index('deployments_by_status').on(table.status, table.id),

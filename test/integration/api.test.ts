@@ -190,7 +190,7 @@ describe('deploying', () => {
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     const loser = answers.find((answer) => answer.status === 'rejected');
     expect(String(loser?.reason)).toContain('is still running');
-    const replaced = await admin().deployments.deploy.mutate({ project: 'race', build, replace: true });
+    const replaced = await admin().deployments.deploy.mutate({ project: 'race', build, whenBusy: 'REPLACE' });
     const statuses = (await admin().deployments.list.query({ project: 'race' })).map(({ id, status }) => [id, status]);
     expect(statuses).toEqual([
       [replaced.id, 'RUNNING'],

@@ -125,7 +125,16 @@ describe('the rollout controller', () => {
   const deploy = async (buildId: string, kind: 'DEPLOY' | 'ROLLBACK' = 'DEPLOY') => {
     const [row] = await test.database
       .insert(deployments)
-      .values({ project: 'shop', buildId, kind, status: 'RUNNING', requestedBy: 'test', reason: '', salt: 's' })
+      .values({
+        project: 'shop',
+        buildId,
+        kind,
+        status: 'RUNNING',
+        startedAt: new Date(),
+        requestedBy: 'test',
+        reason: '',
+        salt: 's',
+      })
       .returning();
     return row!.id;
   };

@@ -342,6 +342,7 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
         buildId: build.buildId,
         kind: 'DEPLOY',
         status: 'RUNNING',
+        startedAt: new Date(),
         requestedBy: 'test',
         reason: '',
         salt: 's',

@@ -118,7 +118,7 @@ describe('deploy, rollback and abort', () => {
     expect(server.calls).toEqual([
       {
         path: 'deployments.deploy',
-        input: { project: 'hello', build: '1a2b3c', replace: true, reason: 'release 7' },
+        input: { project: 'hello', build: '1a2b3c', whenBusy: 'REPLACE', hotfix: false, reason: 'release 7' },
       },
     ]);
   });

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { abortCommand } from './commands/abort.ts';
 import { accountsCommand } from './commands/accounts.ts';
 import { alertsCommand } from './commands/alerts.ts';
+import { approvalsCommand, approveCommand, rejectCommand } from './commands/approvals.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildsCommand } from './commands/builds.ts';
 import { cancelCommand } from './commands/cancel.ts';
@@ -10,6 +11,7 @@ import { deployCommand } from './commands/deploy.ts';
 import { deploymentCommand } from './commands/deployment.ts';
 import { deploymentsCommand } from './commands/deployments.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { freezeCommand } from './commands/freeze.ts';
 import { gcCommand } from './commands/gc.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
@@ -62,6 +64,10 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(deployCommand(open));
   program.addCommand(rollbackCommand(open));
   program.addCommand(abortCommand(open));
+  program.addCommand(approvalsCommand(open));
+  program.addCommand(approveCommand(open));
+  program.addCommand(rejectCommand(open));
+  program.addCommand(freezeCommand(open));
 
   program.commandsGroup('What runs where:');
   program.addCommand(statusCommand(open));

@@ -40,12 +40,14 @@ export async function startDeployment(session: Session, options: StartOptions): 
     agreed = plan.build;
   }
   const deployment = await options.start(api, agreed);
+  const waits = deployment.status === 'WAITING';
   const { server } = await session.access();
   const address = consoleAddress(server, ['deployments', deployment.id]);
   if (!options.wait) {
-    session.print(
-      deployment,
-      () => `Deployment ${deployment.id} puts ${deployment.buildId} on the machines of ${options.project}.\n`,
+    session.print(deployment, () =>
+      waits
+        ? `Deployment ${deployment.id} of ${deployment.buildId} waits to begin.\n`
+        : `Deployment ${deployment.id} puts ${deployment.buildId} on the machines of ${options.project}.\n`,
     );
     session.suggest(`follow it: starling deployment ${deployment.id} --wait   console: ${address}`);
     return;

@@ -22,6 +22,7 @@ const duration = (byDefault: string) =>
       return z.NEVER;
     });
 const port = z.coerce.number().int().min(0).max(65535);
+const apiUrl = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ''));
 const fileText = z.string().transform((path, context) => {
   if (existsSync(path)) return readFileSync(path, 'utf8').trim();
   context.addIssue({ code: 'custom', message: `there is no file ${path}` });
@@ -168,6 +169,10 @@ const control = z
       .url({ protocol: /^https?$/ })
       .transform((text) => text.replace(/\/+$/, ''))
       .optional(),
+    STARLING_GITHUB_URL: apiUrl.default('https://api.github.com'),
+    STARLING_GITHUB_TOKEN_FILE: fileText.optional(),
+    STARLING_GITLAB_URL: apiUrl.default('https://gitlab.com/api/v4'),
+    STARLING_GITLAB_TOKEN_FILE: fileText.optional(),
     STARLING_SWEEP_HOUR: z.coerce.number().int().min(0).max(23).default(3),
     STARLING_ALERTS_EVERY: duration('15s'),
     STARLING_REPLICATION_LATE: duration('10m'),

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { Signer } from '@starling/shared/signing.ts';
 import { sql } from 'drizzle-orm';
@@ -8,6 +10,7 @@ import { startAlerter } from './alerts/alerter.ts';
 import { defaultAlertLimits } from './alerts/conditions.ts';
 import { alertSender, verifyMail } from './alerts/senders.ts';
 import { openChangeFeed } from './api/change-feed.ts';
+import { whyNotNow } from './api/deployments.ts';
 import { startApiServer } from './api/server.ts';
 import { openBlobStore } from './blobs/open-store.ts';
 import { resolveRef } from './builder/resolve-ref.ts';
@@ -17,6 +20,7 @@ import { connect, type Database, disconnect } from './db/connect.ts';
 import { standForLeader, type Term } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
 import { controlChecks } from './doctor/control-checks.ts';
+import { startGatekeeper } from './gates/gatekeeper.ts';
 import { grantCredential } from './identities/credentials.ts';
 import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
 import { createLogger } from './lib/log.ts';
@@ -28,6 +32,7 @@ import { startMonitor } from './monitor/monitor.ts';
 import { configureRegions } from './regions/configure-regions.ts';
 import { buildsAtOnce, startNightSweep } from './retention/night-sweep.ts';
 import { sweep } from './retention/sweep.ts';
+import { reviewCommit } from './review/review-commit.ts';
 import { startRolloutController } from './rollouts/controller.ts';
 import { defaultPolicy } from './rollouts/decide.ts';
 import { deploymentRows } from './rollouts/deployment-rows.ts';
@@ -39,6 +44,8 @@ import { serverVersion } from './version.ts';
 import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const rolloutsEveryMs = 2_000;
+const gatesEveryMs = 5_000;
+const providerOf = (baseUrl: string, token: string | undefined) => (token ? { baseUrl, token } : undefined);
 /** A server that is stopped within a transaction must not keep another one from taking over. */
 const idleInTransactionMs = 5_000;
 
@@ -134,6 +141,20 @@ export async function runControl(config: ControlConfig): Promise<void> {
         regions,
         policy: defaultPolicy,
         everyMs: rolloutsEveryMs,
+        clock,
+        log,
+      }),
+    ),
+    led('gates', ['deployments', 'projects', 'replicas'], ({ database }) =>
+      startGatekeeper({
+        database,
+        review: reviewCommit({
+          github: providerOf(config.STARLING_GITHUB_URL, config.STARLING_GITHUB_TOKEN_FILE),
+          gitlab: providerOf(config.STARLING_GITLAB_URL, config.STARLING_GITLAB_TOKEN_FILE),
+          folder: join(config.STARLING_DATA ?? tmpdir(), 'starling-review'),
+        }),
+        whyNot: (tx, { buildId }) => whyNotNow(tx, buildId),
+        everyMs: gatesEveryMs,
         clock,
         log,
       }),

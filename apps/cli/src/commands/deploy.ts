@@ -8,6 +8,8 @@ interface DeployOptions {
   timeout: number;
   reason?: string;
   replace?: boolean;
+  queue?: boolean;
+  hotfix?: boolean;
   dryRun?: boolean;
   yes?: boolean;
 }
@@ -22,6 +24,8 @@ export function deployCommand(open: OpenSession): Command {
     .addOption(timeoutOption())
     .addOption(reasonOption())
     .option('--replace', 'take the place of a deployment that is still running')
+    .option('--queue', 'wait for a deployment that is still running, first come, first served')
+    .option('--hotfix', 'pass a freeze window; approvers may, with a --reason')
     .option('--dry-run', 'say what it would do and whether it would be refused')
     .addOption(yesOption())
     .action(async (project: string, build: string, options: DeployOptions, command: Command) => {
@@ -29,7 +33,7 @@ export function deployCommand(open: OpenSession): Command {
         project,
         build,
         verb: 'Deploy',
-        mayReplace: options.replace === true,
+        mayReplace: options.replace === true || options.queue === true,
         dryRun: options.dryRun === true,
         yes: options.yes === true,
         wait: options.wait === true,
@@ -38,7 +42,8 @@ export function deployCommand(open: OpenSession): Command {
           api.deployments.deploy.mutate({
             project,
             build: agreed ?? build,
-            replace: options.replace === true,
+            whenBusy: options.replace ? 'REPLACE' : options.queue ? 'QUEUE' : 'REFUSE',
+            hotfix: options.hotfix === true,
             ...(options.reason !== undefined && { reason: options.reason }),
           }),
       });

@@ -27,6 +27,12 @@ export function regionLine(region: RegionProgress): ProgressLine {
   return { key: region.region, state: stateOf(region), text: parts.join(', ') };
 }
 
+/** `approvals: 1 of 2 approvals by ada`: what a deployment that has not begun waits for. */
+export function gateLine({ gate, status, detail }: Deployment['gates'][number]): ProgressLine {
+  const state = status === 'WAITING' ? 'busy' : status === 'REFUSED' ? 'failed' : 'done';
+  return { key: gate, state, text: `${gate}: ${oneLine(detail)}` };
+}
+
 function stateOf({ machines, inProgress, failed, done, offline }: RegionProgress): ProgressLine['state'] {
   if (machines === 0) return 'done';
   if (inProgress > 0) return 'busy';
@@ -64,8 +70,11 @@ export async function waitForDeployment(
       changes,
       topics: ['deployments', 'machines'],
       read: (signal) => api.deployments.get.query({ id: wait.deployment }, { signal }),
-      onValue: (deployment) => progress.update(deployment.regions.map(regionLine)),
-      isOver: (deployment) => deployment.status !== 'RUNNING',
+      onValue: (deployment) =>
+        progress.update(
+          deployment.status === 'WAITING' ? deployment.gates.map(gateLine) : deployment.regions.map(regionLine),
+        ),
+      isOver: (deployment) => deployment.status !== 'RUNNING' && deployment.status !== 'WAITING',
       onUnreachable: (reason) => progress.remark(reason),
     });
   } finally {

@@ -1,6 +1,6 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { buildId, projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, inArray, like, or } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, like, or } from 'drizzle-orm';
 import { z } from 'zod';
 import { builds, deployments, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
@@ -72,7 +72,7 @@ async function describeBuilds(database: Queryable, rows: Build[]) {
   return rows.map((build) => {
     const ofBuild = ofAll.filter((replica) => replica.buildId === build.id);
     ofBuild.sort((a, b) => everywhere.indexOf(a.region) - everywhere.indexOf(b.region));
-    const notDeployableBecause = whyNotDeployable(ofBuild, everywhere);
+    const notDeployableBecause = build.expiredAt ? 'it has expired' : whyNotDeployable(ofBuild, everywhere);
     return {
       ...build,
       replicas: ofBuild,
@@ -145,8 +145,9 @@ export async function currentAndLastGood(database: Queryable, project: string) {
     })
     .from(deployments)
     .innerJoin(builds, eq(builds.id, deployments.buildId))
-    .where(eq(deployments.project, project))
-    .orderBy(desc(deployments.id))
+    // One that waits has changed nothing yet, and one that never began did not either.
+    .where(and(eq(deployments.project, project), isNotNull(deployments.startedAt)))
+    .orderBy(desc(deployments.startedAt), desc(deployments.id))
     .limit(200);
   const newest = recent[0];
   if (!newest) return { current: null, lastGood: null };

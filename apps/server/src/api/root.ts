@@ -3,6 +3,7 @@ import { alertsRouter } from './alerts.ts';
 import { buildsRouter } from './builds.ts';
 import { deploymentsRouter } from './deployments.ts';
 import { doctorRouter } from './doctor.ts';
+import { approvalsRouter, freezesRouter } from './gates.ts';
 import { hubsRouter } from './hubs.ts';
 import { jobsRouter } from './jobs.ts';
 import { machinesRouter } from './machines.ts';
@@ -21,9 +22,11 @@ import { workersRouter } from './workers.ts';
 export const rootRouter = router({
   accounts: accountsRouter,
   alerts: alertsRouter,
+  approvals: approvalsRouter,
   builds: buildsRouter,
   deployments: deploymentsRouter,
   doctor: doctorRouter,
+  freezes: freezesRouter,
   hubs: hubsRouter,
   jobs: jobsRouter,
   machines: machinesRouter,

@@ -1,7 +1,7 @@
 import { allProjects, type Permission, projectsWith } from '@starling/shared/permissions.ts';
 import { eq, inArray, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import { builds, deployments, jobs } from '../../../../drizzle/schema/index.ts';
+import { builds, deployments, freezeWindows, jobs } from '../../../../drizzle/schema/index.ts';
 import type { Caller, Context } from './context.ts';
 
 // Where a call needs its permission: in the project it concerns, in every project, or in any.
@@ -62,6 +62,20 @@ export const ofDeployment: Scope = {
       .from(deployments)
       .where(eq(deployments.id, id));
     return row?.project;
+  },
+};
+
+/** The project of the freeze that the input names in `id`; all of them for one that concerns all. */
+export const ofFreeze: Scope = {
+  name: 'freeze',
+  projectOf: async (input, { database }) => {
+    const id = numberIn(input, 'id');
+    if (id === undefined) return undefined;
+    const [row] = await database
+      .select({ project: freezeWindows.project })
+      .from(freezeWindows)
+      .where(eq(freezeWindows.id, id));
+    return row && (row.project ?? allProjects);
   },
 };
 

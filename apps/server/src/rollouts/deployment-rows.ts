@@ -11,17 +11,20 @@ export function deploymentRows(database: Database): DeploymentRows {
   return {
     factsByProject: async () => {
       // The newest deployment says whether there is a candidate, the newest that may fix what is stable says the rest.
+      // Newest by when they began: one that waited for people may begin after others that were asked for later.
       const rows = (await database.execute(sql`
         select d.project, d.id, d.kind, d.status, d.build_id as build, b.manifest_digest as "manifestDigest", d.salt
         from (select name from projects) p
         cross join lateral (
-          (select * from deployments where project = p.name order by id desc limit 1)
+          (select * from deployments where project = p.name and started_at is not null
+             order by started_at desc, id desc limit 1)
           union
-          (select * from deployments where project = p.name
-             and (status = 'SUCCEEDED' or (kind = 'ROLLBACK' and status <> 'ABORTED')) order by id desc limit 1)
+          (select * from deployments where project = p.name and started_at is not null
+             and (status = 'SUCCEEDED' or (kind = 'ROLLBACK' and status <> 'ABORTED'))
+             order by started_at desc, id desc limit 1)
         ) d
         join builds b on b.id = d.build_id
-        order by d.project, d.id desc`)) as unknown as (DeploymentFact & { project: string })[];
+        order by d.project, d.started_at desc, d.id desc`)) as unknown as (DeploymentFact & { project: string })[];
       return Map.groupBy(
         rows.map((row) => ({ ...row, id: Number(row.id) })),
         (row) => row.project,

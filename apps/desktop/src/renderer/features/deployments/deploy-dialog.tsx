@@ -63,7 +63,9 @@ export function DeployDialog({
       busy={deploy.isPending}
       deed={replace ? 'Deploy in its place' : 'Deploy to all machines'}
       icon={<Rocket aria-hidden className="size-3.5" />}
-      onSubmit={() => deploy.mutate({ project: name, build: buildId, reason, replace })}
+      onSubmit={() =>
+        deploy.mutate({ project: name, build: buildId, reason, whenBusy: replace ? 'REPLACE' : 'REFUSE' })
+      }
     >
       {error && <ErrorPanel error={error} title="The build could not be read" onRetry={() => void refetch()} />}
       {!project && !error && <Loading rows={3} label="Loading what it touches" />}

@@ -1,0 +1,1 @@
+CREATE INDEX "deployments_by_start" ON "deployments" USING btree ("project","started_at");
