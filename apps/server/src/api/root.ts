@@ -1,9 +1,11 @@
 import { accountsRouter } from './accounts.ts';
 import { alertsRouter } from './alerts.ts';
+import { auditRouter } from './audit.ts';
 import { buildsRouter } from './builds.ts';
 import { deploymentsRouter } from './deployments.ts';
 import { doctorRouter } from './doctor.ts';
 import { approvalsRouter, freezesRouter } from './gates.ts';
+import { historyRouter } from './history.ts';
 import { hubsRouter } from './hubs.ts';
 import { jobsRouter } from './jobs.ts';
 import { machinesRouter } from './machines.ts';
@@ -23,10 +25,12 @@ export const rootRouter = router({
   accounts: accountsRouter,
   alerts: alertsRouter,
   approvals: approvalsRouter,
+  audit: auditRouter,
   builds: buildsRouter,
   deployments: deploymentsRouter,
   doctor: doctorRouter,
   freezes: freezesRouter,
+  history: historyRouter,
   hubs: hubsRouter,
   jobs: jobsRouter,
   machines: machinesRouter,

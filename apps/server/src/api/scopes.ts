@@ -40,6 +40,12 @@ export const ofProjectOrAll: Scope = {
   projectOf: async (input) => textIn(input, 'project') ?? allProjects,
 };
 
+/** The project that the input names; without one, whichever the caller may see: pair it with `visibleIn`. */
+export const ofProjectOrVisible: Scope = {
+  name: 'project or visible',
+  projectOf: async (input) => textIn(input, 'project'),
+};
+
 /** The project of the job that the input names in `id`. */
 export const ofJob: Scope = {
   name: 'job',

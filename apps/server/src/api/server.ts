@@ -5,6 +5,7 @@ import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
 import type { OpenIdSignIn } from '../accounts/openid.ts';
 import type { SessionLimits } from '../accounts/sessions.ts';
 import { followTlsFiles, readTls, type TlsFiles } from '../lib/tls.ts';
+import { serveAudit } from './audit-route.ts';
 import { callerOf, presentedBy } from './caller.ts';
 import { registerConsole } from './console-routes.ts';
 import type { ApiDependencies, Context } from './context.ts';
@@ -102,6 +103,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const state = await isHealthy();
     return reply.code(state.healthy ? 200 : 503).send(state);
   });
+  serveAudit(server, database, caller);
   if (readMetrics) serveMetrics(server, caller, readMetrics);
   await registerConsole(server, consoleFolder);
 

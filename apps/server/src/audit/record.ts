@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson } from '@starling/shared/canonical-json.ts';
 import { eq } from 'drizzle-orm';
 import { auditHead, auditLog } from '../../../../drizzle/schema/index.ts';
 import type { Transaction } from '../db/connect.ts';
+import { hashOfLink } from './chain.ts';
 
 export interface AuditEntry {
   /** An account's name, `hub:<name>`, `worker:<name>`, `webhook:<source>`, or `starling` for what a loop decides. */
@@ -38,11 +37,4 @@ export async function recordAudit(tx: Transaction, entry: AuditEntry): Promise<v
   const hash = hashOfLink(link);
   await tx.insert(auditLog).values({ ...link, hash });
   await tx.update(auditHead).set({ lastId: link.id, lastHash: hash }).where(eq(auditHead.id, 1));
-}
-
-/** SHA-256 over the canonical JSON of everything in a row but its own hash. */
-export function hashOfLink(link: Omit<typeof auditLog.$inferSelect, 'hash'>): string {
-  const { id, at, actor, action, project, target, details, requestId, previousHash } = link;
-  const content = { id, at: at.toISOString(), actor, action, project, target, details, requestId, previousHash };
-  return createHash('sha256').update(canonicalJson(content)).digest('hex');
 }
