@@ -88,14 +88,34 @@ export const identities = pgTable(
     name: text().notNull(),
     /** Where a hub or an agent is; null for a worker. */
     region: text(),
-    /** Of a hub's or a worker's credential; an agent's is signed and needs no row to be checked. */
+    /** SHA-256 of a hub's or a worker's secret, or of an agent's public key: what it showed when it enrolled. */
     tokenHash: text('token_hash').unique(),
     enrolledWith: bigint('enrolled_with', { mode: 'number' }),
     enrolledAt: moment('enrolled_at').notNull().defaultNow(),
     revokedAt: moment('revoked_at'),
     revokedBy: text('revoked_by'),
   },
-  (table) => [primaryKey({ columns: [table.kind, table.name] })],
+  (table) => [
+    primaryKey({ columns: [table.kind, table.name] }),
+    index('identities_by_region').on(table.region, table.kind, table.name),
+  ],
+);
+
+/**
+ * The keys of agents that were revoked, for ever: hubs check credentials without control, and learn of these by number,
+ * which is why numbers are committed in their order.
+ */
+export const revokedAgents = pgTable(
+  'revoked_agents',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    machine: text().notNull(),
+    region: text().notNull(),
+    /** SHA-256 of the public key. */
+    keyHash: text('key_hash').notNull().unique(),
+    revokedAt: moment('revoked_at').notNull().defaultNow(),
+  },
+  (table) => [index('revoked_agents_by_region').on(table.region, table.id)],
 );
 
 /** Lets a new hub, worker or agent in: for one use unless more were asked for. */
