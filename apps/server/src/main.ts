@@ -1,5 +1,6 @@
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { readConfig } from './config.ts';
+import { databaseTrouble } from './db/database-trouble.ts';
 import { runControl } from './run-control.ts';
 import { runHub } from './run-hub.ts';
 import { runWorker } from './run-worker.ts';
@@ -22,7 +23,8 @@ try {
   }
   await roles[role as keyof typeof roles]();
 } catch (thrown) {
-  const fix = thrown instanceof StarlingError && thrown.fix ? `\n${thrown.fix}` : '';
-  process.stderr.write(`starling-server ${role}: ${messageOf(thrown)}${fix}\n`);
-  process.exit(thrown instanceof StarlingError && thrown.code === 'INVALID_INPUT' ? 2 : 1);
+  const error = databaseTrouble(thrown) ?? thrown;
+  const fix = error instanceof StarlingError && error.fix ? `\n${error.fix}` : '';
+  process.stderr.write(`starling-server ${role}: ${messageOf(error)}${fix}\n`);
+  process.exit(error instanceof StarlingError && error.code === 'INVALID_INPUT' ? 2 : 1);
 }
