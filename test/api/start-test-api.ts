@@ -4,6 +4,7 @@ import type { ApiDependencies } from '@starling/server/api/context.ts';
 import { type ApiServerOptions, startApiServer } from '@starling/server/api/server.ts';
 import { openBlobStore } from '@starling/server/blobs/open-store.ts';
 import type { Database } from '@starling/server/db/connect.ts';
+import { primaryReader } from '@starling/server/db/reader.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
 import { systemClock } from '@starling/shared/clock.ts';
@@ -29,6 +30,7 @@ export async function startTestApi(
     consoleFolder: undefined,
     isHealthy: async () => ({ healthy: true }),
     database,
+    reader: primaryReader(database),
     changes,
     versionKeys: postgresVersionKeys(database, systemClock, log),
     clock: systemClock,

@@ -24,6 +24,7 @@ const parts = (): ControlParts => {
   const store = (name: string) => openBlobStore(pathToFileURL(join(folder, name)).href);
   return {
     database: test.database,
+    replica: () => undefined,
     stores: { main: store('main'), regions: new Map([['eu', store('eu')]]) },
     countKeys: async () => 2,
     verifyMail: async () => {},

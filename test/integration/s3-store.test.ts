@@ -1,6 +1,12 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeBlobStore } from '../../apps/server/src/blobs/blob-store-contract.ts';
@@ -61,6 +67,46 @@ describe.skipIf(missing !== undefined)('with OpenStack Swift', () => {
         code: 'UNAVAILABLE',
         message: expect.stringMatching(/refused access/),
       });
+    });
+
+    it('goes on with the upload of a process that was killed', async () => {
+      const bytes = randomBytes(4 * partSizeBytes + 1_000);
+      const folder = await mkdtemp(join(tmpdir(), 'starling-upload-'));
+      await writeFile(join(folder, 'bytes'), bytes);
+      const options = { ...server, forcePathStyle: true, bucket: 'builds', partSizeBytes };
+      const program = fileURLToPath(new URL('../s3/upload-until-killed.ts', import.meta.url));
+      const sent = 2 * partSizeBytes;
+      const child = spawn(
+        process.execPath,
+        [program, JSON.stringify(options), 'packs/killed', join(folder, 'bytes'), String(sent)],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      for await (const line of createInterface({ input: child.stdout }))
+        if (Number(line) === sent) child.kill('SIGKILL');
+      expect(await open().sizeOf('packs/killed')).toBeUndefined();
+
+      const reads: number[] = [];
+      const { sizeBytes, read } = bytesSource(bytes);
+      const counted = {
+        sizeBytes,
+        read: (start: number, end: number) => {
+          reads.push(start);
+          return read(start, end);
+        },
+      };
+      await open().upload('packs/killed', counted);
+      expect(reads.toSorted((a, b) => a - b)).toEqual([2, 3, 4].map((part) => part * partSizeBytes));
+      expect((await buffer(await open().read('packs/killed'))).equals(bytes)).toBe(true);
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    it('leaves nothing unencrypted where the store cannot encrypt', async () => {
+      const store = open({ encryption: { algorithm: 'AES256' } });
+      await expect(store.upload('packs/plain', bytesSource(Buffer.from('plain')))).rejects.toMatchObject({
+        message: expect.stringMatching(/refused the request: .*encryption is not supported/),
+        fix: 'Check the options in its URL.',
+      });
+      expect(await store.sizeOf('packs/plain')).toBeUndefined();
     });
 
     it('goes on reading where a connection broke', async () => {

@@ -19,6 +19,9 @@ export interface SoakFleet {
   workers: Child[];
   /** The API of each control server, in their order. */
   apis: ApiClient[];
+  /** The address of each. */
+  urls: string[];
+  adminToken: string;
   databaseUrl: string;
   regions: readonly string[];
   /** The address of the main store, or of a region's. */
@@ -99,8 +102,20 @@ export async function startFleet({ data, controls, workers, settings }: FleetOpt
     });
     await Promise.all(workerChildren.map((child) => child.ready()));
     const token = (await readFile(secrets.adminToken, 'utf8')).trim();
-    const apis = ports.map(({ port }) => connectApi(`http://${host}:${port}`, token));
-    return { controls: controlChildren, workers: workerChildren, apis, databaseUrl, regions, blobsOf, logOf, stop };
+    const urls = ports.map(({ port }) => `http://${host}:${port}`);
+    const apis = urls.map((url) => connectApi(url, token));
+    return {
+      controls: controlChildren,
+      workers: workerChildren,
+      apis,
+      urls,
+      adminToken: token,
+      databaseUrl,
+      regions,
+      blobsOf,
+      logOf,
+      stop,
+    };
   } catch (thrown) {
     await stop();
     throw thrown;

@@ -136,6 +136,7 @@ const control = z
   .object({
     ...everyRole,
     ...etcdUser,
+    DATABASE_READ_URL: z.string().min(1).optional(),
     STARLING_VERSION_KEYS: etcdByRegion.optional(),
     STARLING_SERVER: machineId.default(`${hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-')}-${process.pid}`),
     STARLING_HOST: z.string().default('127.0.0.1'),

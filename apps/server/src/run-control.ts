@@ -19,6 +19,7 @@ import type { Topic } from './db/changes.ts';
 import { connect, type Database, disconnect } from './db/connect.ts';
 import { standForLeader, type Term } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
+import { primaryReader, replicaReader } from './db/reader.ts';
 import { controlChecks } from './doctor/control-checks.ts';
 import { startGatekeeper } from './gates/gatekeeper.ts';
 import { grantCredential } from './identities/credentials.ts';
@@ -75,6 +76,11 @@ export async function runControl(config: ControlConfig): Promise<void> {
   };
   const versionKeys = openVersionKeys(keysChoice, clock, log);
   const changes = await openChangeFeed(database);
+  const reader = config.DATABASE_READ_URL
+    ? replicaReader({ primary: database, url: config.DATABASE_READ_URL, clock, log })
+    : primaryReader(database);
+  // Before anyone else is told: what they read then must contain it.
+  changes.subscribe(() => reader.changed());
   const mail = config.STARLING_SMTP_URL && {
     url: config.STARLING_SMTP_URL,
     password: config.STARLING_SMTP_PASSWORD_FILE,
@@ -198,6 +204,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     stores,
     checks: controlChecks({
       database,
+      replica: () => reader.state(),
       stores,
       countKeys: async (region) => (await versionKeys.list(region)).length,
       verifyMail: mail ? () => verifyMail(mail) : undefined,
@@ -207,15 +214,22 @@ export async function runControl(config: ControlConfig): Promise<void> {
     host: config.STARLING_HOST,
     port: config.STARLING_PORT,
     consoleFolder: config.STARLING_CONSOLE,
-    readMetrics: openMetrics({ database, targetWaitMs: config.STARLING_TARGET_WAIT, log }).read,
+    readMetrics: openMetrics({
+      database,
+      replica: () => reader.state(),
+      targetWaitMs: config.STARLING_TARGET_WAIT,
+      log,
+    }).read,
     isHealthy: async () => {
       const reached = await database.execute(sql`select 1`).then(
         () => true,
         () => false,
       );
-      return { healthy: reached, database: reached ? 'reached' : 'not reached' };
+      const replica = reader.state();
+      return { healthy: reached, database: reached ? 'reached' : 'not reached', ...(replica && { replica }) };
     },
     database,
+    reader,
     changes,
     versionKeys,
     clock,
@@ -235,6 +249,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     await server.stop();
     await Promise.all(stopLoops.map((stop) => stop()));
     await changes.stop();
+    await reader.stop();
     await disconnect(leases);
     await disconnect(database);
   });

@@ -25,7 +25,7 @@ export const auditRouter = router({
     .query(({ ctx, input }) => {
       const { from, to, before, limit, ...filter } = input;
       const times = { from: from ? new Date(from) : undefined, to: to ? new Date(to) : undefined };
-      return readAudit(ctx.database, { ...filter, ...times }, { before, limit });
+      return ctx.reader.read((database) => readAudit(database, { ...filter, ...times }, { before, limit }));
     }),
 
   /** Recomputes the chain: how many rows fit, and the first that does not. */

@@ -87,17 +87,19 @@ async function describeBuilds(database: Queryable, rows: Build[]) {
 export const buildsRouter = router({
   list: needs('view', somewhere)
     .input(z.object({ project: projectName.optional(), limit: z.number().int().min(1).max(200).default(50) }))
-    .query(async ({ ctx, input }) => {
-      const rows = await ctx.database
-        .select()
-        .from(builds)
-        .where(
-          and(visibleIn(ctx.caller, builds.project), input.project ? eq(builds.project, input.project) : undefined),
-        )
-        .orderBy(desc(builds.createdAt))
-        .limit(input.limit);
-      return describeBuilds(ctx.database, rows);
-    }),
+    .query(({ ctx, input }) =>
+      ctx.reader.read(async (database) => {
+        const rows = await database
+          .select()
+          .from(builds)
+          .where(
+            and(visibleIn(ctx.caller, builds.project), input.project ? eq(builds.project, input.project) : undefined),
+          )
+          .orderBy(desc(builds.createdAt))
+          .limit(input.limit);
+        return describeBuilds(database, rows);
+      }),
+    ),
 
   get: needs('view', ofBuild)
     .input(z.object({ id: buildId }))

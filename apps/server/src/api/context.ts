@@ -2,6 +2,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import type { PersonCaller } from '../accounts/tokens.ts';
 import type { Send } from '../alerts/senders.ts';
 import type { Database } from '../db/connect.ts';
+import type { Reader } from '../db/reader.ts';
 import type { Check } from '../doctor/run-checks.ts';
 import type { ProcessCaller } from '../identities/credentials.ts';
 import type { Logger } from '../lib/log.ts';
@@ -14,6 +15,8 @@ export type Caller = PersonCaller | ProcessCaller;
 /** What every procedure can reach. `main.ts` makes one; each request adds its caller and id. */
 export interface ApiDependencies {
   database: Database;
+  /** For lists, histories and trends; for what decides something, and for what was just written, take `database`. */
+  reader: Reader;
   changes: ChangeFeed;
   versionKeys: VersionKeySource;
   clock: Clock;

@@ -145,13 +145,15 @@ export const deploymentsRouter = router({
       const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, deployments.project)];
       if (input.project) conditions.push(eq(deployments.project, input.project));
       if (input.before) conditions.push(lt(deployments.id, input.before));
-      const rows = await ctx.database
-        .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
-        .from(deployments)
-        .innerJoin(builds, eq(builds.id, deployments.buildId))
-        .where(and(...conditions))
-        .orderBy(desc(deployments.id))
-        .limit(input.limit);
+      const rows = await ctx.reader.read((database) =>
+        database
+          .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
+          .from(deployments)
+          .innerJoin(builds, eq(builds.id, deployments.buildId))
+          .where(and(...conditions))
+          .orderBy(desc(deployments.id))
+          .limit(input.limit),
+      );
       return rows.map(({ deployment, ...build }) => ({ ...deployment, ...build }));
     }),
 

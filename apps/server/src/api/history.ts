@@ -35,7 +35,8 @@ export const historyRouter = router({
       const { before, limit, from, to, ...filter } = input;
       const times = { from: from ? new Date(from) : undefined, to: to ? new Date(to) : undefined };
       const visible = input.project ? undefined : visibleIn(ctx.caller, deployments.project);
-      return deploymentHistory(ctx.database, { ...filter, ...times }, { before, limit, visible });
+      const page = { before, limit, visible };
+      return ctx.reader.read((database) => deploymentHistory(database, { ...filter, ...times }, page));
     }),
 
   /** DORA's measures and what building takes, over a period (30 days by default), by day or week. */
@@ -61,6 +62,7 @@ export const historyRouter = router({
       }
       const visible = projectsOf(ctx.caller, 'view');
       const projects = input.project ? [input.project] : visible === allProjects ? undefined : visible;
-      return { from, to, ...(await readTrends(ctx.database, { projects, from, to, bucket: input.bucket })) };
+      const asked = { projects, from, to, bucket: input.bucket };
+      return { from, to, ...(await ctx.reader.read((database) => readTrends(database, asked))) };
     }),
 });

@@ -190,12 +190,14 @@ export const jobsRouter = router({
       if (input.requestedBy) conditions.push(eq(jobs.requestedBy, input.requestedBy));
       if (input.commit) conditions.push(like(jobs.commitSha, `${input.commit}%`));
       if (input.before) conditions.push(lt(jobs.id, input.before));
-      return ctx.database
-        .select()
-        .from(jobs)
-        .where(and(...conditions))
-        .orderBy(desc(jobs.id))
-        .limit(input.limit);
+      return ctx.reader.read((database) =>
+        database
+          .select()
+          .from(jobs)
+          .where(and(...conditions))
+          .orderBy(desc(jobs.id))
+          .limit(input.limit),
+      );
     }),
 
   get: needs('view', ofJob)

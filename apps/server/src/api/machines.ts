@@ -46,16 +46,18 @@ export const machinesRouter = router({
           ? sql``
           : sql`and mp.project in (select jsonb_array_elements_text(${JSON.stringify(names)}::jsonb))`,
       ]);
-      const rows = (await ctx.database.execute(sql`
+      const query = sql`
         select m.id, m.region, m.labels, m.agent_version as "agentVersion", ${isOnline} as online, m.last_seen_at as "lastSeenAt",
           coalesce(jsonb_agg(jsonb_build_object('project', mp.project, 'step', mp.step, 'observedBuild', mp.observed_build,
             'desiredBuild', mp.desired_build, 'detail', mp.detail) order by mp.project) filter (where mp.project is not null), '[]') as projects
         from machines m
         left join machine_projects mp on mp.machine = m.id ${ofProject}
         where ${sql.join(conditions, sql` and `)}
-        group by m.id order by m.id limit ${input.limit}`)) as unknown as (Omit<MachineRow, 'lastSeenAt'> & {
-        lastSeenAt: string;
-      })[];
+        group by m.id order by m.id limit ${input.limit}`;
+      const rows = (await ctx.reader.read((database) => database.execute(query))) as unknown as (Omit<
+        MachineRow,
+        'lastSeenAt'
+      > & { lastSeenAt: string })[];
       return rows.map((row): MachineRow => ({ ...row, lastSeenAt: new Date(row.lastSeenAt) }));
     }),
 

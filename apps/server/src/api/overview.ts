@@ -4,6 +4,7 @@ import { builds, deployments, jobs, projects } from '../../../../drizzle/schema/
 import type { Database } from '../db/connect.ts';
 import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
+import type { Caller, Context } from './context.ts';
 import { projectColumns } from './projects.ts';
 import { keysOfRegion } from './region-keys.ts';
 import { somewhere, visibleIn } from './scopes.ts';
@@ -58,68 +59,69 @@ async function cellsOf(database: Database) {
 
 const desiredBuildOf = (key: VersionKey | undefined) => key?.candidate?.build ?? key?.stable?.build ?? null;
 
+async function readOverview(database: Database, ctx: Context & { caller: Caller }) {
+  const { rows, fleet } = await cellsOf(database);
+  const keysByRegion = new Map(
+    await Promise.all(
+      fleet.map(
+        async ({ region }) => [region, await keysOfRegion(ctx.versionKeys, database, region, ctx.clock)] as const,
+      ),
+    ),
+  );
+  const everyProject = await database
+    .select(projectColumns)
+    .from(projects)
+    .where(visibleIn(ctx.caller, projects.name))
+    .orderBy(asc(projects.name));
+  const described = await Promise.all(
+    everyProject.map(async (project) => {
+      const [deployment] = await database
+        .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
+        .from(deployments)
+        .innerJoin(builds, eq(builds.id, deployments.buildId))
+        .where(eq(deployments.project, project.name))
+        .orderBy(desc(deployments.id))
+        .limit(1);
+      const [job] = await database
+        .select()
+        .from(jobs)
+        .where(eq(jobs.project, project.name))
+        .orderBy(desc(jobs.id))
+        .limit(1);
+      const cells = fleet.map(({ region, machines, online }): RegionOfProject => {
+        const ofCell = rows.filter((row) => row.project === project.name && row.region === region);
+        const key = keysByRegion.get(region)?.keys.find((candidate) => candidate.project === project.name);
+        return {
+          region,
+          desiredBuild: desiredBuildOf(key),
+          machines,
+          online,
+          observed: ofCell.map(({ build, machines: count }) => ({ build, machines: count })),
+          upToDate: ofCell.reduce((sum, row) => sum + row.upToDate, 0),
+          failed: ofCell.reduce((sum, row) => sum + row.failed, 0),
+        };
+      });
+      return {
+        ...project,
+        regions: cells,
+        lastDeployment: deployment
+          ? { ...deployment.deployment, commitSha: deployment.commitSha, commitSubject: deployment.commitSubject }
+          : null,
+        lastJob: job ?? null,
+      };
+    }),
+  );
+  const regions = fleet.map((row) => ({
+    ...row,
+    /** Why the builds that its keys name are only the last known ones; null when its key store answered. */
+    keysError: keysByRegion.get(row.region)?.error ?? null,
+  }));
+  return { projects: described, regions, serverTime: new Date(ctx.clock.now()), version: ctx.version };
+}
+
 export const overviewRouter = router({
   /** What runs where, what is wrong and what changed last: the first screen in one read. */
-  get: needs('view', somewhere).query(async ({ ctx }) => {
-    const { database } = ctx;
-    const { rows, fleet } = await cellsOf(database);
-    const keysByRegion = new Map(
-      await Promise.all(
-        fleet.map(
-          async ({ region }) => [region, await keysOfRegion(ctx.versionKeys, database, region, ctx.clock)] as const,
-        ),
-      ),
-    );
-    const everyProject = await database
-      .select(projectColumns)
-      .from(projects)
-      .where(visibleIn(ctx.caller, projects.name))
-      .orderBy(asc(projects.name));
-    const described = await Promise.all(
-      everyProject.map(async (project) => {
-        const [deployment] = await database
-          .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
-          .from(deployments)
-          .innerJoin(builds, eq(builds.id, deployments.buildId))
-          .where(eq(deployments.project, project.name))
-          .orderBy(desc(deployments.id))
-          .limit(1);
-        const [job] = await database
-          .select()
-          .from(jobs)
-          .where(eq(jobs.project, project.name))
-          .orderBy(desc(jobs.id))
-          .limit(1);
-        const cells = fleet.map(({ region, machines, online }): RegionOfProject => {
-          const ofCell = rows.filter((row) => row.project === project.name && row.region === region);
-          const key = keysByRegion.get(region)?.keys.find((candidate) => candidate.project === project.name);
-          return {
-            region,
-            desiredBuild: desiredBuildOf(key),
-            machines,
-            online,
-            observed: ofCell.map(({ build, machines: count }) => ({ build, machines: count })),
-            upToDate: ofCell.reduce((sum, row) => sum + row.upToDate, 0),
-            failed: ofCell.reduce((sum, row) => sum + row.failed, 0),
-          };
-        });
-        return {
-          ...project,
-          regions: cells,
-          lastDeployment: deployment
-            ? { ...deployment.deployment, commitSha: deployment.commitSha, commitSubject: deployment.commitSubject }
-            : null,
-          lastJob: job ?? null,
-        };
-      }),
-    );
-    const regions = fleet.map((row) => ({
-      ...row,
-      /** Why the builds that its keys name are only the last known ones; null when its key store answered. */
-      keysError: keysByRegion.get(row.region)?.error ?? null,
-    }));
-    return { projects: described, regions, serverTime: new Date(ctx.clock.now()), version: ctx.version };
-  }),
+  get: needs('view', somewhere).query(({ ctx }) => ctx.reader.read((database) => readOverview(database, ctx))),
 
   /** The topics that changed, a few times a second at most; the first frame names them all. */
   changes: needs('view', somewhere).subscription(async function* ({ ctx, signal }) {

@@ -34,6 +34,8 @@ const t = initTRPC
   .context<Context>()
   .meta<ProcedureMeta>()
   .create({
+    // A proxy on the way takes a silent connection for a dead one; and a dead one must not be taken for a silent one.
+    sse: { ping: { enabled: true, intervalMs: 15_000 }, client: { reconnectAfterInactivityMs: 45_000 } },
     // The one place where an error gets the shape that clients see: a code, the field, the fix and the request's id.
     errorFormatter: ({ shape, error, ctx }) => {
       const described = describe(error);
@@ -76,8 +78,10 @@ export function describe(error: TRPCError): DescribedError {
 }
 
 /** Turns our own errors into tRPC's, and logs those that are defects. */
-const errors = t.middleware(async ({ ctx, path, next }) => {
+const errors = t.middleware(async ({ ctx, path, type, next }) => {
   const result = await next();
+  // Whoever changed something finds it in what they read next.
+  if (result.ok && type === 'mutation') ctx.reader.changed();
   if (result.ok) return result;
   const { cause } = result.error;
   if (cause instanceof StarlingError) {

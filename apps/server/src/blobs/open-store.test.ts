@@ -23,6 +23,9 @@ describe('openBlobStore', () => {
     ['s3://builds?region=eu&endpont=http://x', /unknown parameter, endpont/],
     ['s3://builds?endpoint=127.0.0.1:9000', /no http or https URL/],
     ['s3://builds?region=eu&pathStyle=yes', /"true" or "false"/],
+    ['s3://builds?region=eu&sse=kms', /sse is one of AES256, aws:kms/],
+    ['s3://builds?region=eu&kmsKey=alias/builds', /needs sse=aws:kms/],
+    ['s3://builds?region=eu&sse=AES256&bucketKey=true', /needs sse=aws:kms/],
   ])('refuses %s', (url, message) => {
     expect(() => openBlobStore(url)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
     expect(() => openBlobStore(url)).toThrow(message);

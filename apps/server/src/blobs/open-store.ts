@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { BlobStore } from './blob-store.ts';
 import { openFolderStore } from './folder-store.ts';
+import { type S3Encryption, s3Algorithms } from './s3-encryption.ts';
 import { openS3Store, type S3Credentials } from './s3-store.ts';
 
 const forms = 'file:///path, an absolute path, or s3://bucket/prefix?endpoint=https://host&region=name&pathStyle=true';
-const s3Parameters = ['endpoint', 'region', 'pathStyle'];
+const s3Parameters = ['endpoint', 'region', 'pathStyle', 'sse', 'kmsKey', 'bucketKey'];
 
 /**
  * Opens the store that a URL names: a folder (`file:///path` or an absolute path) or a bucket
@@ -39,6 +40,7 @@ function openBucket(url: string, parsed: URL, credentials: S3Credentials | undef
   const pathStyle = parsed.searchParams.get('pathStyle');
   if (pathStyle !== null && pathStyle !== 'true' && pathStyle !== 'false')
     throw badUrl(url, 'pathStyle is "true" or "false"');
+  const encryption = encryptionOf(url, parsed.searchParams);
   return openS3Store({
     bucket: parsed.hostname,
     prefix: decodeURIComponent(parsed.pathname),
@@ -46,8 +48,27 @@ function openBucket(url: string, parsed: URL, credentials: S3Credentials | undef
     ...(endpoint === null ? {} : { endpoint }),
     // Only AWS gives every bucket a host name of its own.
     forcePathStyle: pathStyle === null ? endpoint !== null : pathStyle === 'true',
+    ...(encryption ? { encryption } : {}),
     ...(credentials ? { credentials } : {}),
   });
+}
+
+/** `sse=AES256`, or `sse=aws:kms` with `kmsKey=<id, alias or ARN>` and `bucketKey=true|false` where wanted. */
+function encryptionOf(url: string, parameters: URLSearchParams): S3Encryption | undefined {
+  const [given, kmsKeyId, bucketKey] = ['sse', 'kmsKey', 'bucketKey'].map((name) => parameters.get(name));
+  const algorithm = s3Algorithms.find((known) => known === given);
+  if (given != null && !algorithm) throw badUrl(url, `sse is one of ${s3Algorithms.join(', ')}`);
+  if (kmsKeyId != null && !algorithm?.startsWith('aws:kms'))
+    throw badUrl(url, 'a kmsKey needs sse=aws:kms (or aws:kms:dsse)');
+  if (bucketKey != null && (algorithm !== 'aws:kms' || !['true', 'false'].includes(bucketKey)))
+    throw badUrl(url, 'bucketKey is "true" or "false", and needs sse=aws:kms');
+  return (
+    algorithm && {
+      algorithm,
+      ...(kmsKeyId != null && { kmsKeyId }),
+      ...(bucketKey != null && { bucketKey: bucketKey === 'true' }),
+    }
+  );
 }
 
 function badUrl(url: string, why: string): StarlingError {

@@ -33,12 +33,22 @@ export function s3Error(thrown: unknown, store: string): unknown {
       'cannot be asked, for want of credentials',
       'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of the AWS credential chain.',
     );
+  if (name === 'BadDigest' || name === 'InvalidDigest')
+    return unavailable(
+      'got other bytes than were sent',
+      'Upload again; if it happens again, look at the proxies and disks on the way.',
+    );
+  if (name?.startsWith('KMS.') || (name === 'AccessDenied' && /kms/i.test(messageOf(thrown))))
+    return unavailable(
+      `may not use its key (${name}: ${messageOf(thrown)})`,
+      'Allow kms:GenerateDataKey and kms:Decrypt for the key in its URL, and check its region.',
+    );
   if (status === 401 || status === 403)
     return unavailable(
       `refused access (${name})`,
       'Check its credentials, and that they may get, put, delete and list objects of the bucket.',
     );
-  if (status !== undefined && status < 500)
+  if (status !== undefined && (status < 500 || status === 501))
     return unavailable(`refused the request: ${name}: ${messageOf(thrown)}`, 'Check the options in its URL.');
   const why = status === undefined ? (code ?? name ?? 'no answer') : `status ${status}`;
   return unavailable(

@@ -3,6 +3,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { blobNotFound, checkKey, checkPrefix, checkRange } from './blob-key.ts';
 import type { BlobSource, BlobStore, UploadOptions } from './blob-store.ts';
+import type { S3Encryption } from './s3-encryption.ts';
 import { isMissingObject, isMissingUpload, s3Error, statusOf } from './s3-error.ts';
 import { putInParts, putWhole, type S3Sdk, type S3Target } from './s3-upload.ts';
 
@@ -29,6 +30,8 @@ export interface S3StoreOptions {
   partSizeBytes?: number;
   /** Parts of one upload on their way (and in memory) at the same time; 3 by default. */
   uploadConcurrency?: number;
+  /** What the store is asked to encrypt with; the bucket's own setting by default. */
+  encryption?: S3Encryption;
   /** Tries of one request; 5 by default. */
   maxAttempts?: number;
   /** How long one request may take until it is answered, in milliseconds; 5 minutes by default. */
@@ -183,7 +186,8 @@ class S3Store implements BlobStore {
 
   async #target(key: string): Promise<S3Target> {
     checkKey(key);
-    return { ...(await this.#open()), Bucket: this.#options.bucket, Key: this.#prefix + key };
+    const { bucket, encryption } = this.#options;
+    return { ...(await this.#open()), Bucket: bucket, Key: this.#prefix + key, encryption };
   }
 
   /** The SDK takes a sixth of a second and 30 MB to load, so only processes that have a bucket load it. */

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { BlobSource, UploadOptions } from './blob-store.ts';
+import { encryptionHeaders, insistEncrypted, type S3Encryption } from './s3-encryption.ts';
 import { isMissingUpload } from './s3-error.ts';
 import { keptParts, type Part, partsOf, type StoredPart } from './s3-parts.ts';
 
@@ -12,6 +14,8 @@ export interface S3Target {
   client: S3Client;
   Bucket: string;
   Key: string;
+  /** For what is stored there from now on. */
+  encryption: S3Encryption | undefined;
 }
 
 export interface S3UploadOptions extends UploadOptions {
@@ -22,9 +26,13 @@ export interface S3UploadOptions extends UploadOptions {
 
 /** Stores a small blob with one request. */
 export async function putWhole(target: S3Target, source: BlobSource, { signal }: UploadOptions): Promise<void> {
-  const { sdk, client, Bucket, Key } = target;
-  const Body = await readPart(source, { number: 1, start: 0, end: source.sizeBytes }, signal);
-  await client.send(new sdk.PutObjectCommand({ Bucket, Key, Body }), abortBy(signal));
+  const { sdk, client, Bucket, Key, encryption } = target;
+  const body = await readPart(source, { number: 1, start: 0, end: source.sizeBytes }, signal);
+  const answer = await client.send(
+    new sdk.PutObjectCommand({ Bucket, Key, ...body, ...encryptionHeaders(encryption) }),
+    abortBy(signal),
+  );
+  await keepOnlyEncrypted(target, answer);
 }
 
 /**
@@ -46,9 +54,9 @@ export async function putInParts(target: S3Target, source: BlobSource, options: 
 
   const missing = parts.filter((part) => !done.has(part.number));
   await eachOf(missing, options.concurrency, options.signal, async (part) => {
-    const Body = await readPart(source, part, options.signal);
+    const body = await readPart(source, part, options.signal);
     const answer = await client.send(
-      new sdk.UploadPartCommand({ Bucket, Key, UploadId, PartNumber: part.number, Body }),
+      new sdk.UploadPartCommand({ Bucket, Key, UploadId, PartNumber: part.number, ...body }),
       abortBy(options.signal),
     );
     if (!answer.ETag)
@@ -63,14 +71,39 @@ export async function putInParts(target: S3Target, source: BlobSource, options: 
     new sdk.CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }),
     abortBy(options.signal),
   );
+  // What is gone on with may have been begun before encryption was asked for; a new one has said that it will be.
+  if (resumed && target.encryption)
+    await keepOnlyEncrypted(target, await client.send(new sdk.HeadObjectCommand({ Bucket, Key })));
   // What others left unfinished can only waste space now.
   for (const id of unfinished.filter((other) => other !== UploadId)) await abortUpload(target, id);
 }
 
-async function createUpload({ sdk, client, Bucket, Key }: S3Target, signal?: AbortSignal): Promise<string> {
-  const { UploadId } = await client.send(new sdk.CreateMultipartUploadCommand({ Bucket, Key }), abortBy(signal));
+async function createUpload(target: S3Target, signal?: AbortSignal): Promise<string> {
+  const { sdk, client, Bucket, Key, encryption } = target;
+  const answer = await client.send(
+    new sdk.CreateMultipartUploadCommand({ Bucket, Key, ...encryptionHeaders(encryption) }),
+    abortBy(signal),
+  );
+  const { UploadId } = answer;
   if (!UploadId) throw new StarlingError('UNAVAILABLE', `bucket ${Bucket} began an upload without giving it an id`);
+  try {
+    insistEncrypted(encryption, answer, Bucket);
+  } catch (thrown) {
+    await abortUpload(target, UploadId);
+    throw thrown;
+  }
   return UploadId;
+}
+
+/** Deletes what was just stored unless it is encrypted as asked: the next upload would take it for done. */
+async function keepOnlyEncrypted(target: S3Target, answer: { ServerSideEncryption?: string | undefined }) {
+  const { sdk, client, Bucket, Key, encryption } = target;
+  try {
+    insistEncrypted(encryption, answer, Bucket);
+  } catch (thrown) {
+    await client.send(new sdk.DeleteObjectCommand({ Bucket, Key }));
+    throw thrown;
+  }
 }
 
 /** The ids of the unfinished uploads of exactly this key, the newest first; at most the 1,000 of one answer. */
@@ -115,8 +148,13 @@ async function abortUpload({ sdk, client, Bucket, Key }: S3Target, UploadId: str
   await client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {});
 }
 
-async function readPart(source: BlobSource, part: Part, signal: AbortSignal | undefined): Promise<Buffer> {
+/**
+ * The bytes of a part, and their MD5, so that the store refuses what was damaged on the way to it. MD5, since every
+ * S3-compatible store compares it, which is not so for newer checksums; what we read back is held against SHA-256.
+ */
+async function readPart(source: BlobSource, part: Part, signal: AbortSignal | undefined) {
   const bytes = Buffer.allocUnsafe(part.end - part.start);
+  const digest = createHash('md5');
   let filled = 0;
   const stream = source.read(part.start, part.end);
   const abort = () => stream.destroy(signal?.reason);
@@ -125,6 +163,7 @@ async function readPart(source: BlobSource, part: Part, signal: AbortSignal | un
     signal?.throwIfAborted();
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       signal?.throwIfAborted();
+      digest.update(chunk);
       if (filled + chunk.length <= bytes.length) chunk.copy(bytes, filled);
       filled += chunk.length;
     }
@@ -132,7 +171,7 @@ async function readPart(source: BlobSource, part: Part, signal: AbortSignal | un
     signal?.removeEventListener('abort', abort);
     stream.destroy();
   }
-  if (filled === bytes.length) return bytes;
+  if (filled === bytes.length) return { Body: bytes, ContentMD5: digest.digest('base64') };
   throw new StarlingError('UNAVAILABLE', `the source gave ${filled} bytes of ${part.start} to ${part.end}`, {
     fix: 'It changed or was cut off while it was read; upload it again.',
   });

@@ -2,12 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import { bad, good, warn } from '@starling/shared/findings.ts';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Database } from '../db/connect.ts';
+import type { ReplicaState } from '../db/reader.ts';
 import { databaseChecks } from './database-checks.ts';
+import { replicaCheck } from './replica-check.ts';
 import type { Check } from './run-checks.ts';
 import { storeCheck } from './store-check.ts';
 
 export interface ControlParts {
   database: Database;
+  /** Undefined where there is none. */
+  replica: () => ReplicaState | undefined;
   stores: { main: BlobStore; regions: ReadonlyMap<string, BlobStore> };
   /** How many version keys a region has; throws when its store does not answer. */
   countKeys(region: string): Promise<number>;
@@ -22,9 +26,10 @@ const soonMs = 14 * 86_400_000;
 
 /** What a control server works with. */
 export function controlChecks(parts: ControlParts): Check[] {
-  const { database, stores, countKeys, verifyMail, oidcIssuer, certificate } = parts;
+  const { database, replica, stores, countKeys, verifyMail, oidcIssuer, certificate } = parts;
   const checks = [
     ...databaseChecks(database),
+    ...replicaCheck(replica),
     storeCheck('main', stores.main),
     ...[...stores.regions].map(([region, store]) => storeCheck(region, store)),
     ...[...stores.regions.keys()].map((region): Check => {

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import type { Database } from '../db/connect.ts';
+import type { ReplicaState } from '../db/reader.ts';
 import type { Logger } from '../lib/log.ts';
 import { labelsText } from '../workers/labels.ts';
 import { listWorkers, workerStates } from '../workers/list.ts';
@@ -15,13 +16,15 @@ export interface Metrics {
 
 export interface MetricsOptions {
   database: Database;
+  /** Undefined where there is no replica. */
+  replica?: () => ReplicaState | undefined;
   targetWaitMs: number;
   log: Logger;
   /** How long after its end a job is counted, in milliseconds. */
   endedLagMs?: number;
 }
 
-export function openMetrics({ database, targetWaitMs, log, endedLagMs }: MetricsOptions): Metrics {
+export function openMetrics({ database, replica, targetWaitMs, log, endedLagMs }: MetricsOptions): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const gauge = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
@@ -37,6 +40,8 @@ export function openMetrics({ database, targetWaitMs, log, endedLagMs }: Metrics
   const workers = gauge('starling_workers', 'Workers by state.', ['state']);
   const jobs = gauge('starling_jobs', 'Jobs that are not over, by status.', ['status']);
   const reached = gauge('starling_database_reached', '1 when the database answered, else 0.');
+  const replicaInUse = gauge('starling_replica_in_use', '1 when this server reads from the replica, else 0.');
+  const replicaLag = gauge('starling_replica_lag_seconds', 'How far the replica is behind, seen from this server.');
   const ended = new Counter({
     name: 'starling_jobs_ended_total',
     help: 'Jobs that ended, by status.',
@@ -72,7 +77,17 @@ export function openMetrics({ database, targetWaitMs, log, endedLagMs }: Metrics
       for (const metric of single) metric.remove();
       reached.set(0);
     }
+    readReplica();
     return { contentType: registry.contentType, text: await registry.metrics() };
+  }
+
+  function readReplica(): void {
+    const state = replica?.();
+    replicaInUse.remove();
+    replicaLag.remove();
+    if (!state) return;
+    replicaInUse.set(state.status === 'in use' ? 1 : 0);
+    if (state.lagMs !== null) replicaLag.set(state.lagMs / 1_000);
   }
 
   async function collect(): Promise<void> {
