@@ -64,7 +64,7 @@ describe('the doctor of the server', () => {
 
   it('finds a store that cannot be written, a key store that is away and a mail server that refuses', async () => {
     const found = await look({
-      stores: { main: openBlobStore('file:///proc/starling'), regions: parts().stores.regions },
+      stores: { main: openBlobStore('file:///etc/passwd/below-a-file'), regions: parts().stores.regions },
       countKeys: async () => {
         throw new Error('connect ECONNREFUSED');
       },

@@ -288,6 +288,23 @@ export function readConfig<R extends RoleName>(
   });
 }
 
+export const isRole = (word: string): word is RoleName => Object.hasOwn(roles, word);
+
+/** The roles that this environment is for, by the variables that a role needs and no other has. */
+export function rolesOf(environment: NodeJS.ProcessEnv = process.env): RoleName[] {
+  const own = { control: 'STARLING_REGIONS', worker: 'STARLING_WORKER', hub: 'STARLING_HUB' } as const;
+  return (Object.keys(own) as RoleName[]).filter((role) => environment[own[role]] !== undefined);
+}
+
+/** The files with secrets that this environment names. */
+export function secretFiles(environment: NodeJS.ProcessEnv = process.env): { variable: string; path: string }[] {
+  return Object.entries(environment).flatMap(([variable, path]) =>
+    path && /^STARLING_\w+_(FILE|SIGNING_KEY)$/.test(variable) && variable !== 'STARLING_TLS_CERT_FILE'
+      ? [{ variable, path }]
+      : [],
+  );
+}
+
 const passedToRecipes = [
   'PATH',
   'HOME',

@@ -1,17 +1,22 @@
+import { parseArgs } from 'node:util';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
-import { readConfig } from './config.ts';
+import { isRole, readConfig } from './config.ts';
 import { databaseTrouble } from './db/database-trouble.ts';
+import { findingsText } from './doctor/print-findings.ts';
 import { runControl } from './run-control.ts';
+import { examine } from './run-doctor.ts';
 import { runHub } from './run-hub.ts';
 import { runWorker } from './run-worker.ts';
 
 // One program, three roles: `main.ts control`, `main.ts worker`, `main.ts hub`. Each `run-*.ts` wires the rooms of its
-// role together; nothing else imports across rooms.
+// role together; nothing else imports across rooms. `main.ts doctor [role …] [--json]` starts none of them and says what
+// would keep them from working.
 
 const roles = {
   control: () => runControl(readConfig('control')),
   worker: () => runWorker(readConfig('worker')),
   hub: () => runHub(readConfig('hub')),
+  doctor: () => doctor(process.argv.slice(3)),
 };
 
 const role = process.argv[2] ?? '';
@@ -27,4 +32,18 @@ try {
   const fix = error instanceof StarlingError && error.fix ? `\n${error.fix}` : '';
   process.stderr.write(`starling-server ${role}: ${messageOf(error)}${fix}\n`);
   process.exit(error instanceof StarlingError && error.code === 'INVALID_INPUT' ? 2 : 1);
+}
+
+async function doctor(words: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: words,
+    options: { json: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  const unknown = positionals.find((word) => !isRole(word));
+  if (unknown !== undefined) throw new StarlingError('INVALID_INPUT', `there is no role ${JSON.stringify(unknown)}`);
+  const findings = await examine(positionals.filter(isRole));
+  const text = values.json ? `${JSON.stringify(findings, null, 2)}\n` : findingsText(findings);
+  await new Promise((resolve) => process.stdout.write(text, resolve));
+  process.exit(findings.some(({ status }) => status === 'bad') ? 1 : 0);
 }

@@ -3,18 +3,17 @@ import { bad, good, warn } from '@starling/shared/findings.ts';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Database } from '../db/connect.ts';
 import type { ReplicaState } from '../db/reader.ts';
-import { databaseChecks } from './database-checks.ts';
+import { databaseCheck } from './database-check.ts';
+import { fleetChecks } from './fleet-checks.ts';
 import { replicaCheck } from './replica-check.ts';
 import type { Check } from './run-checks.ts';
 import { storeCheck } from './store-check.ts';
 
-export interface ControlParts {
-  database: Database;
-  /** Undefined where there is none. */
-  replica: () => ReplicaState | undefined;
+/** What a control server works with beside its database. */
+export interface OutsideParts {
   stores: { main: BlobStore; regions: ReadonlyMap<string, BlobStore> };
-  /** How many version keys a region has; throws when its store does not answer. */
-  countKeys(region: string): Promise<number>;
+  /** How many version keys a region has; throws when its store does not answer. Undefined to leave them out. */
+  countKeys: ((region: string) => Promise<number>) | undefined;
   /** Undefined when there is no mail server. */
   verifyMail: (() => Promise<void>) | undefined;
   oidcIssuer: string | undefined;
@@ -22,24 +21,25 @@ export interface ControlParts {
   certificate: string | undefined;
 }
 
+export interface ControlParts extends OutsideParts {
+  database: Database;
+  /** Undefined where there is none. */
+  replica: () => ReplicaState | undefined;
+}
+
 const soonMs = 14 * 86_400_000;
 
-/** What a control server works with. */
-export function controlChecks(parts: ControlParts): Check[] {
-  const { database, replica, stores, countKeys, verifyMail, oidcIssuer, certificate } = parts;
+/** What a control server works with, and what reports to it. */
+export function controlChecks({ database, replica, ...parts }: ControlParts): Check[] {
+  return [databaseCheck(database), ...replicaCheck(replica), ...outsideChecks(parts), ...fleetChecks(database)];
+}
+
+/** What it works with beside its database. */
+export function outsideChecks({ stores, countKeys, verifyMail, oidcIssuer, certificate }: OutsideParts): Check[] {
   const checks = [
-    ...databaseChecks(database),
-    ...replicaCheck(replica),
     storeCheck('main', stores.main),
     ...[...stores.regions].map(([region, store]) => storeCheck(region, store)),
-    ...[...stores.regions.keys()].map((region): Check => {
-      const name = `version keys ${region}`;
-      return {
-        name,
-        fix: 'Check that the etcd of the region runs and lets this server in.',
-        look: async () => good(name, `${await countKeys(region)} keys`),
-      };
-    }),
+    ...(countKeys ? [...stores.regions.keys()].map((region) => versionKeysCheck(region, countKeys)) : []),
   ];
   if (verifyMail) {
     checks.push({
@@ -77,4 +77,14 @@ export function controlChecks(parts: ControlParts): Check[] {
     });
   }
   return checks;
+}
+
+/** Whether the store of a region's version keys answers. */
+export function versionKeysCheck(region: string, countKeys: (region: string) => Promise<number>): Check {
+  const name = `version keys ${region}`;
+  return {
+    name,
+    fix: 'Check that the etcd of the region runs and lets this server in.',
+    look: async () => good(name, `${await countKeys(region)} keys`),
+  };
 }

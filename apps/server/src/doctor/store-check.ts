@@ -5,6 +5,19 @@ import { good } from '@starling/shared/findings.ts';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Check } from './run-checks.ts';
 
+/** Asks a store for what is not there: as much as those do who only read. */
+export function readOnlyStoreCheck(name: string, store: BlobStore): Check {
+  const check = `blob store ${name}`;
+  return {
+    name: check,
+    fix: 'Check its address and credentials, and that this server may read and list there.',
+    look: async () => {
+      await store.sizeOf('doctor/nothing');
+      return good(check, `${store.description}: answers`);
+    },
+  };
+}
+
 /** Writes a few bytes to a store, reads them back and deletes them. */
 export function storeCheck(name: string, store: BlobStore): Check {
   const check = `blob store ${name}`;

@@ -1,52 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { bad, type Finding, good, warn } from '@starling/shared/findings.ts';
 import { sql } from 'drizzle-orm';
 import type { Database } from '../db/connect.ts';
 import type { Check } from './run-checks.ts';
 
-const journal = new URL('../../../../drizzle/migrations/meta/_journal.json', import.meta.url);
-const mostClockSkewMs = 2_000;
-
-/** The database itself, and what it says of the parts that report to it. */
-export function databaseChecks(database: Database): Check[] {
+/** What the database says of the parts that report to it. */
+export function fleetChecks(database: Database): Check[] {
   const check = (name: string, fix: string, look: () => Promise<Finding | Finding[]>): Check => ({ name, fix, look });
   const ask = async <Row>(query: ReturnType<typeof sql>) => (await database.execute(query)) as unknown as Row[];
   return [
-    check('database', 'Check DATABASE_URL, and that PostgreSQL runs and lets this server in.', async () => {
-      const [row] = await ask<{ version: string; used: number; most: number; migrations: number; skew: number }>(sql`
-        select split_part(version(), ' ', 2) as version,
-          (select count(*) from pg_stat_activity where backend_type = 'client backend')::int as used,
-          current_setting('max_connections')::int as most,
-          (select count(*) from drizzle.__drizzle_migrations)::int as migrations,
-          (extract(epoch from clock_timestamp()) * 1000 - ${Date.now()}::float8)::float8 as skew`);
-      const { version, used, most, migrations, skew } = row!;
-      const known = (JSON.parse(readFileSync(journal, 'utf8')) as { entries: unknown[] }).entries.length;
-      const findings: Finding[] = [
-        migrations > known
-          ? bad('schema', 'The database is newer than this server.', 'Start the version of Starling that migrated it.')
-          : good('schema', `all ${known} migrations are done`),
-      ];
-      findings.unshift(
-        used > most * 0.9
-          ? warn(
-              'database',
-              `${used} of ${most} connections are in use.`,
-              'Raise max_connections, or run fewer servers.',
-            )
-          : good('database', `PostgreSQL ${version}, ${used} of ${most} connections in use`),
-      );
-      findings.push(
-        Math.abs(skew) > mostClockSkewMs
-          ? bad(
-              'clock',
-              `The clocks of this server and the database are ${formatDuration(Math.abs(skew))} apart.`,
-              'Keep both in step with NTP.',
-            )
-          : good('clock', 'in step with the database'),
-      );
-      return findings;
-    }),
     check('loops', 'See the logs of the control servers.', async () => {
       const rows = await ask<{ loop: string; leader: string; age: number }>(sql`
         select loop, leader, (extract(epoch from clock_timestamp() - renewed_at) * 1000)::float8 as age
