@@ -10,6 +10,8 @@ const silent = new Logger(() => () => {});
 
 export async function openGraphileWorker({ host, database, connections, batch }: ContenderOptions): Promise<Contender> {
   const pool = new pg.Pool({ host, database, user: 'starling', max: connections });
+  // Said while the server is shut down, when the pool is not needed any more.
+  pool.on('error', () => {});
   const utils = await makeWorkerUtils({ pgPool: pool, logger: silent });
   await utils.migrate();
   await warm(pool, connections);

@@ -9,6 +9,8 @@ const queue = 'build';
 
 export async function openPgBoss({ host, database, connections, batch }: ContenderOptions): Promise<Contender> {
   const pool = new pg.Pool({ host, database, user: 'starling', max: connections });
+  // Said while the server is shut down, when the pool is not needed any more.
+  pool.on('error', () => {});
   const boss = new PgBoss({
     db: { executeSql: (text: string, values?: unknown[]) => pool.query(text, values) },
     supervise: false,

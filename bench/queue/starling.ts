@@ -1,7 +1,7 @@
+import type { Attempt } from '@starling/server/builder/ports.ts';
 import { connect, disconnect } from '@starling/server/db/connect.ts';
 import { createJobs } from '@starling/server/jobs/create.ts';
-import { endJobs } from '@starling/server/jobs/end.ts';
-import { takeJobs } from '@starling/server/jobs/take.ts';
+import { endAndTake } from '@starling/server/jobs/end.ts';
 import { type Contender, type ContenderOptions, timeLanes } from './contender.ts';
 
 // Starling's own statements on its own table with all its indexes.
@@ -27,7 +27,7 @@ export async function openStarling({ host, database: name, connections, batch }:
   });
   return {
     reset: async () => {
-      await database.$client`truncate jobs cascade`;
+      await database.$client`truncate jobs, jobs_waiting, jobs_running cascade`;
     },
     enqueue: (count, workers, mode) => {
       let left = count;
@@ -43,14 +43,17 @@ export async function openStarling({ host, database: name, connections, batch }:
         return true;
       });
     },
-    work: (_count, workers, mode) =>
-      timeLanes(workers, async (lane) => {
-        const attempts = await takeJobs(database, `worker-${lane}`, { limit: mode === 'one' ? 1 : batch });
-        if (attempts.length === 0) return false;
-        const ended = await endJobs(database, `worker-${lane}`, attempts);
-        if (ended.length !== attempts.length) throw new Error('an attempt was taken away');
-        return true;
-      }),
+    // As a worker does: the end of one job and the claim of the next are one call.
+    work: (_count, workers, mode) => {
+      const held = Array.from({ length: workers }, (): Attempt[] => []);
+      return timeLanes(workers, async (lane) => {
+        const limit = mode === 'one' ? 1 : batch;
+        const { lost, taken } = await endAndTake(database, `worker-${lane}`, held[lane]!, { limit });
+        if (lost.length > 0) throw new Error('an attempt was taken away');
+        held[lane] = taken;
+        return taken.length > 0;
+      });
+    },
     completed: async () => {
       const [row] = await database.$client<{ left: number }[]>`
         select count(*)::int as left from jobs where status <> 'SUCCEEDED'`;

@@ -6,6 +6,7 @@ import { deliverDue, mostAttempts, pauseAfter } from '@starling/server/alerts/de
 import { raiseAlerts } from '@starling/server/alerts/raise.ts';
 import { type AlertMessage, alertSender, type Send } from '@starling/server/alerts/senders.ts';
 import { failAttempt } from '@starling/server/jobs/fail.ts';
+import { takeJobs } from '@starling/server/jobs/take.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { signatureOf } from '@starling/server/lib/post-signed.ts';
 import { type AlertKind, type AlertTarget, alertKinds } from '@starling/shared/alerts.ts';
@@ -20,7 +21,8 @@ import {
   deploymentGates,
   deploymentMachines,
   deployments,
-  jobs,
+  jobsRunning,
+  jobsWaiting,
   machines,
   replicas,
 } from '../../drizzle/schema/index.ts';
@@ -39,6 +41,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   for (const table of [alerts, alertChannels, deployments, replicas, machines]) await test.database.delete(table);
+  for (const table of [jobsWaiting, jobsRunning]) await test.database.delete(table);
   await test.database.execute(sql`update jobs set status = 'SUCCEEDED', finished_at = now() - interval '2 days'`);
 });
 
@@ -88,16 +91,16 @@ describe('what is noticed', () => {
   });
 
   it('says once that a build failed, and why', async () => {
-    const { id } = await addJob(test.database, 'shop');
-    await test.database.update(jobs).set({ status: 'RUNNING', worker: 'w', attempts: 1 }).where(eq(jobs.id, id));
-    await failAttempt(test.database, { jobId: id, worker: 'w', attempt: 1 } as never, 'make: *** [all] Error 2', false);
+    await addJob(test.database, 'shop');
+    const [attempt] = await takeJobs(test.database, 'w');
+    await failAttempt(test.database, attempt!, 'make: *** [all] Error 2', false);
     expect(kindsOf(await raise())).toEqual(['build.failed']);
     expect(await raise()).toEqual([]);
     const [row] = await test.database.select().from(alerts);
     expect(row).toMatchObject({
       project: 'shop',
       text: 'make: *** [all] Error 2',
-      path: `/jobs/${id}`,
+      path: `/jobs/${attempt!.jobId}`,
       clearedAt: null,
     });
   });

@@ -1,9 +1,20 @@
 import { cancelJob } from '@starling/server/jobs/cancel.ts';
+import { endAndTake } from '@starling/server/jobs/end.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { failOverdue, failUnclaimed, requeueStale } from '@starling/server/jobs/requeue-stale.ts';
+import type { JobStatus } from '@starling/shared/words.ts';
 import { eq, sql } from 'drizzle-orm';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { builds, deployments, jobLogPieces, jobStageTimes, jobs, replicas } from '../../drizzle/schema/index.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  builds,
+  deployments,
+  jobLogPieces,
+  jobStageTimes,
+  jobs,
+  jobsRunning,
+  jobsWaiting,
+  replicas,
+} from '../../drizzle/schema/index.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { addJob, addProject, addRegions, finishedBuild, someSha } from '../postgres/sample-rows.ts';
 
@@ -17,10 +28,23 @@ const age = (id: number, interval: string) =>
   );
 
 beforeEach(async () => {
-  for (const table of [jobLogPieces, jobStageTimes, replicas, deployments, builds, jobs])
+  for (const table of [jobLogPieces, jobStageTimes, replicas, deployments, builds, jobs, jobsWaiting, jobsRunning])
     await test.database.delete(table);
   await addRegions(test.database, ['eu', 'us', 'ap']);
   await addProject(test.database, 'shop');
+});
+
+// Whatever a test did: the lists of what waits and what runs say what the jobs say.
+afterEach(async () => {
+  const idsOf = (rows: { id: number }[]) => rows.map(({ id }) => id).toSorted((a, b) => a - b);
+  const withStatus = async (status: JobStatus) =>
+    idsOf(await test.database.select({ id: jobs.id }).from(jobs).where(eq(jobs.status, status)));
+  expect(idsOf(await test.database.select({ id: jobsWaiting.jobId }).from(jobsWaiting))).toEqual(
+    await withStatus('QUEUED'),
+  );
+  expect(idsOf(await test.database.select({ id: jobsRunning.jobId }).from(jobsRunning))).toEqual(
+    await withStatus('RUNNING'),
+  );
 });
 
 describe('taking a job', () => {
@@ -46,7 +70,8 @@ describe('taking a job', () => {
     const first = await addJob(test.database, 'shop', { commitSha });
     expect(await addJob(test.database, 'shop', { commitSha })).toEqual({ id: first.id, created: false });
     expect((await addJob(test.database, 'shop', { commitSha, force: true })).created).toBe(true);
-    await test.database.update(jobs).set({ status: 'FAILED' });
+    for (const [attempt] of [await queue().take('w1'), await queue().take('w1')])
+      await queue().fail(attempt!, 'no', false);
     expect((await addJob(test.database, 'shop', { commitSha })).created).toBe(true);
   });
 });
@@ -56,7 +81,7 @@ describe('completing a job', () => {
     const { id } = await addJob(test.database, 'shop');
     const attempt = await take('w1');
     const build = finishedBuild(await queue().reserveBuildId(attempt));
-    expect(await queue().complete(attempt, build)).toBe(true);
+    expect((await queue().complete(attempt, build)).recorded).toBe(true);
     expect(await jobRow(id)).toMatchObject({ status: 'SUCCEEDED', buildId: build.buildId, stage: null });
     const rows = await test.database.select().from(replicas);
     expect(rows.map((row) => [row.region, row.status, row.bytesTotal]).toSorted()).toEqual([
@@ -85,11 +110,11 @@ describe('completing a job', () => {
     expect(current).toMatchObject({ jobId: id, attempt: 2 });
 
     expect(await queue().heartbeat(lost)).toBe(false);
-    expect(await queue().complete(lost, finishedBuild(await queue().reserveBuildId(lost)))).toBe(false);
+    expect((await queue().complete(lost, finishedBuild(await queue().reserveBuildId(lost)))).recorded).toBe(false);
     expect(await queue().fail(lost, 'too late', false)).toBe(false);
     expect(await jobRow(id)).toMatchObject({ status: 'RUNNING', worker: 'w2' });
     expect(await queue().heartbeat(current)).toBe(true);
-    expect(await queue().complete(current, finishedBuild(await queue().reserveBuildId(current)))).toBe(true);
+    expect((await queue().complete(current, finishedBuild(await queue().reserveBuildId(current)))).recorded).toBe(true);
     expect(await test.database.select().from(builds)).toHaveLength(1);
   });
 });
@@ -136,6 +161,81 @@ describe('a job that goes wrong', () => {
   });
 });
 
+describe('ending one job and taking the next', () => {
+  it('is one commit with the build, and none when the attempt was taken away', async () => {
+    await addJob(test.database, 'shop');
+    const second = await addJob(test.database, 'shop');
+    const attempt = await take('w1');
+    const build = finishedBuild(await queue().reserveBuildId(attempt));
+    const { recorded, next } = await queue().complete(attempt, build, { limit: 1 });
+    expect(recorded).toBe(true);
+    expect(next).toMatchObject([{ jobId: second.id, attempt: 1, worker: 'w1' }]);
+    await addJob(test.database, 'shop');
+    await cancelJob(test.database, second.id, 'cancelled');
+    const late = finishedBuild(await queue().reserveBuildId(next[0]!));
+    expect(await queue().complete(next[0]!, late, { limit: 1 })).toEqual({ recorded: false, next: [] });
+  });
+
+  it('knows its own build when only the answer was lost', async () => {
+    await addJob(test.database, 'shop');
+    const attempt = await take('w1');
+    const build = finishedBuild(await queue().reserveBuildId(attempt));
+    await queue().complete(attempt, build);
+    expect(await queue().complete(attempt, build)).toEqual({ recorded: true, next: [] });
+    expect((await queue().complete(attempt, { ...build, buildId: 'shop@another-1' })).recorded).toBe(false);
+  });
+
+  it('ends many at once, of whichever attempt, and names those that were taken away', async () => {
+    for (let count = 0; count < 5; count += 1) await addJob(test.database, 'shop');
+    const [again] = await queue().take('w1');
+    await queue().fail(again!, 'try again', true);
+    const held = await queue().take('w1', { limit: 3 });
+    expect(held.map(({ attempt }) => attempt).toSorted()).toEqual([1, 1, 2]);
+    await cancelJob(test.database, held[1]!.jobId, 'cancelled');
+    const { lost, taken } = await endAndTake(test.database, 'w1', held, { limit: 10 });
+    expect(lost).toEqual([held[1]!.jobId]);
+    expect(taken).toHaveLength(2);
+    expect(await endAndTake(test.database, 'w2', taken), "another worker's").toMatchObject({
+      lost: expect.arrayContaining(taken.map(({ jobId }) => jobId)),
+    });
+  });
+
+  it('goes wrong in no order of calls: workers, cancels, failures and the monitor at once', async () => {
+    const ids: number[] = [];
+    for (let count = 0; count < 120; count += 1) ids.push((await addJob(test.database, 'shop')).id);
+    const done: number[] = [];
+    const worker = async (name: string) => {
+      for (let held = await queue().take(name, { limit: 3 }); held.length > 0; ) {
+        const [first, ...rest] = held;
+        if (first!.jobId % 5 === 0) await queue().fail(first!, 'no', first!.jobId % 2 === 0);
+        else rest.push(first!);
+        const { lost, taken } = await endAndTake(test.database, name, rest, { limit: 3 });
+        done.push(...rest.map(({ jobId }) => jobId).filter((id) => !lost.includes(id)));
+        held = taken;
+      }
+    };
+    const cancels = async () => {
+      for (const id of ids.filter((each) => each % 7 === 0)) await cancelJob(test.database, id, 'cancelled');
+    };
+    const monitor = async () => {
+      for (let look = 0; look < 10; look += 1) await requeueStale(test.database, look % 2 === 0 ? 0 : 300_000);
+    };
+    await Promise.all([worker('w1'), worker('w2'), worker('w3'), worker('w4'), cancels(), monitor()]);
+    await worker('w5');
+    const rows = await test.database.select({ id: jobs.id, status: jobs.status }).from(jobs);
+    expect(rows.filter(({ status }) => status === 'QUEUED' || status === 'RUNNING')).toEqual([]);
+    expect(
+      done.toSorted((a, b) => a - b),
+      'each success was told to one worker',
+    ).toEqual(
+      rows
+        .filter(({ status }) => status === 'SUCCEEDED')
+        .map(({ id }) => id)
+        .toSorted((a, b) => a - b),
+    );
+  });
+});
+
 describe('cancelling', () => {
   it('ends a job that waits or runs, once, and whoever runs it writes nothing more', async () => {
     const waiting = await addJob(test.database, 'shop');
@@ -145,7 +245,9 @@ describe('cancelling', () => {
     const attempt = await take('w1');
     expect(await cancelJob(test.database, running.id, 'cancelled by ada: wrong branch')).toBe(true);
     expect(await queue().heartbeat(attempt)).toBe(false);
-    expect(await queue().complete(attempt, finishedBuild(await queue().reserveBuildId(attempt)))).toBe(false);
+    expect((await queue().complete(attempt, finishedBuild(await queue().reserveBuildId(attempt)))).recorded).toBe(
+      false,
+    );
     expect(await cancelJob(test.database, running.id, 'again')).toBe(false);
     const row = await jobRow(running.id);
     expect(row).toMatchObject({ status: 'CANCELLED', failureReason: 'cancelled by ada: wrong branch' });

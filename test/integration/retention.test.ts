@@ -207,7 +207,7 @@ describe('a sweep', () => {
     await run();
     await expect(jobQueue(test.database).complete(attempt!, again), 'its upload may have been swept').rejects.toThrow();
     await test.database.execute(sql`update jobs set started_at = now() where id = ${id}`);
-    expect(await jobQueue(test.database).complete(attempt!, again)).toBe(true);
+    expect(await jobQueue(test.database).complete(attempt!, again)).toMatchObject({ recorded: true });
   });
 
   it('goes on after being cut off at any point', async () => {
@@ -263,13 +263,12 @@ describe('a sweep', () => {
   it('cannot take what is being deployed at the same moment', async () => {
     const old = await buildOfAge(30);
     for (const days of [0, 1]) await buildOfAge(days);
-    let release = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const locked = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
     const deploying = test.database.transaction(async (tx) => {
       await tx.execute(sql`select 1 from projects where name = 'shop' for update`);
-      await held;
+      locked.resolve();
+      await held.promise;
       await tx.insert(deployments).values({
         project: 'shop',
         buildId: old.id,
@@ -280,8 +279,9 @@ describe('a sweep', () => {
         status: 'RUNNING',
       });
     });
+    await locked.promise;
     const expired = expireBuilds(test.database, 'shop');
-    release();
+    held.resolve();
     await deploying;
     expect(await expired).toEqual([]);
   });

@@ -23,7 +23,13 @@ export async function addRegions(database: Database, names: string[]): Promise<v
 export function addJob(
   database: Database,
   project: string,
-  { commitSha = someSha(), maxAttempts = 3, deadlineMs = 900_000, force = false } = {},
+  {
+    commitSha = someSha(),
+    maxAttempts = 3,
+    deadlineMs = 900_000,
+    force = false,
+    workerLabels = {} as Record<string, string>,
+  } = {},
 ) {
   const job = {
     project,
@@ -34,6 +40,7 @@ export function addJob(
     binaryName: project,
     maxAttempts,
     deadlineMs,
+    workerLabels,
   };
   return createJob(database, job, force);
 }

@@ -27,6 +27,7 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
     ...jobs,
     // Nothing under a name that is not, or no longer, ours.
     take: async (worker, options) => (registration?.held ? jobs.take(worker, options) : []),
+    complete: (attempt, build, next) => jobs.complete(attempt, build, registration?.held ? next : undefined),
   };
   // First, because it locks the data folder: whoever was registered from there is dead from then on.
   const worker = await startWorker({

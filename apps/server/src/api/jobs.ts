@@ -8,6 +8,7 @@ import { recordAudit } from '../audit/record.ts';
 import type { Database } from '../db/connect.ts';
 import { cancelJob } from '../jobs/cancel.ts';
 import { createJob, refuseOtherInput } from '../jobs/create.ts';
+import { hasStatus } from '../jobs/open-jobs.ts';
 import { retryJob } from '../jobs/retry.ts';
 import type { ApiDependencies } from './context.ts';
 import { findProject } from './projects.ts';
@@ -186,7 +187,7 @@ export const jobsRouter = router({
     .query(({ ctx, input }) => {
       const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, jobs.project)];
       if (input.project) conditions.push(eq(jobs.project, input.project));
-      if (input.status) conditions.push(eq(jobs.status, input.status));
+      if (input.status) conditions.push(hasStatus(input.status));
       if (input.requestedBy) conditions.push(eq(jobs.requestedBy, input.requestedBy));
       if (input.commit) conditions.push(like(jobs.commitSha, `${input.commit}%`));
       if (input.before) conditions.push(lt(jobs.id, input.before));

@@ -35,6 +35,11 @@ export interface TakeOptions {
   limit?: number;
 }
 
+export interface Completion {
+  recorded: boolean;
+  next: Attempt[];
+}
+
 export interface JobQueue {
   /**
    * Makes QUEUED jobs RUNNING for `worker`: the highest priority first, then the oldest. Empty when there is none for
@@ -49,8 +54,11 @@ export interface JobQueue {
   reserveBuildId(attempt: Attempt): Promise<string>;
   /** Adds to the job's log; `sequence` counts from 0 within the attempt. Writing a piece twice is harmless. */
   appendLog(attempt: Attempt, sequence: number, text: string): Promise<void>;
-  /** Job, build and replicas in one transaction. False when the attempt is no longer ours: nothing was written. */
-  complete(attempt: Attempt, build: FinishedBuild): Promise<boolean>;
+  /**
+   * Job, build and replicas in one transaction, and in the same one the worker's next jobs when it asks for some. Not
+   * `recorded` when the attempt is no longer ours: nothing was written then, and nothing taken.
+   */
+  complete(attempt: Attempt, build: FinishedBuild, next?: TakeOptions): Promise<Completion>;
   /** Ends the job FAILED, or, when `retry` and attempts are left, puts it back. False when it is no longer ours. */
   fail(attempt: Attempt, reason: string, retry: boolean): Promise<boolean>;
 }

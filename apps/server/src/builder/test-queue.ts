@@ -1,5 +1,5 @@
 import type { JobStage } from '@starling/shared/words.ts';
-import type { Attempt, FinishedBuild, JobQueue, TakeOptions } from './ports.ts';
+import type { Attempt, Completion, FinishedBuild, JobQueue, TakeOptions } from './ports.ts';
 
 export interface TestJob {
   id: number;
@@ -88,12 +88,12 @@ export class TestQueue implements JobQueue {
     this.#said(undefined);
   }
 
-  async complete(attempt: Attempt, build: FinishedBuild): Promise<boolean> {
+  async complete(attempt: Attempt, build: FinishedBuild, next?: TakeOptions): Promise<Completion> {
     const job = this.#job(attempt);
-    if (job.status !== 'RUNNING') return false;
+    if (job.status !== 'RUNNING') return { recorded: false, next: [] };
     job.status = 'SUCCEEDED';
     job.build = build;
-    return this.#said(true);
+    return this.#said({ recorded: true, next: next ? await this.take(attempt.worker, next) : [] });
   }
 
   async fail(attempt: Attempt, reason: string, retry: boolean): Promise<boolean> {

@@ -11,7 +11,7 @@ import { almostFull, type FreeBytes, systemFreeBytes, watchDisk } from './disk-w
 import { insist, within } from './insist.ts';
 import { JobLog } from './job-log.ts';
 import { Mirrors } from './mirror.ts';
-import type { Attempt, JobQueue } from './ports.ts';
+import type { Attempt, JobQueue, TakeOptions } from './ports.ts';
 import { openWorkHome, type WorkHome } from './work-home.ts';
 
 // A worker takes one job at a time and sees it to its end. Three things can break an attempt off from outside: the
@@ -98,13 +98,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   async function takeAndWork(stopping: AbortSignal): Promise<void> {
-    for (let troubles = 0; !stopping.aborted && !leaving; ) {
-      const full = await almostFull(home.work, bench.minFreeBytes, bench.freeBytesOf);
-      if (full !== undefined) return log.error(`no job is taken: ${full}`);
-      const taking = options.queue.take(options.name, { labels: options.labels ?? {}, limit: 1 });
-      const [attempt] = await within(clock, 30_000, 'the job queue', taking);
-      if (!attempt) return;
-      const trouble = await bench.work(attempt, stopping);
+    let next: Attempt | undefined;
+    // What was taken is worked on even while the worker stops: that is how it is put back.
+    for (let troubles = 0; next !== undefined || (!stopping.aborted && !leaving); ) {
+      if (next === undefined) {
+        const full = await bench.whyFull();
+        if (full !== undefined) return log.error(`no job is taken: ${full}`);
+        [next] = await within(clock, 30_000, 'the job queue', options.queue.take(options.name, bench.oneJob));
+        if (next === undefined) return;
+      }
+      const ended = await bench.work(next, stopping, () => !leaving && !stopping.aborted);
+      const { trouble } = ended;
+      next = ended.next;
       // When a store or the network is down, jobs are not to use up their attempts within a second.
       troubles = trouble ? troubles + 1 : 0;
       if (trouble) await clock.sleep(Math.min(longestRestMs, 1_000 * 2 ** (troubles - 1)), stopping);
@@ -112,9 +117,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 }
 
+interface Ended {
+  /** Whether it met trouble that is likely to meet the next one as well. */
+  trouble: boolean;
+  /** The next job, when it was taken with the end of this one. */
+  next?: Attempt | undefined;
+}
+
 class Bench {
-  readonly minFreeBytes: number;
-  readonly freeBytesOf: FreeBytes;
+  readonly #minFreeBytes: number;
+  readonly #freeBytesOf: FreeBytes;
   readonly #options: WorkerOptions;
   readonly #home: WorkHome;
   readonly #mirrors: Mirrors;
@@ -123,8 +135,8 @@ class Bench {
   constructor(options: WorkerOptions, home: WorkHome) {
     this.#options = options;
     this.#home = home;
-    this.minFreeBytes = options.minFreeBytes ?? 512 * 1024 * 1024;
-    this.freeBytesOf = options.freeBytesOf ?? systemFreeBytes;
+    this.#minFreeBytes = options.minFreeBytes ?? 512 * 1024 * 1024;
+    this.#freeBytesOf = options.freeBytesOf ?? systemFreeBytes;
     const { clock, log } = options;
     this.#mirrors = new Mirrors({ folder: home.mirrors, clock, log, processes: home.processes });
   }
@@ -133,8 +145,17 @@ class Bench {
     this.#rest.abort();
   }
 
-  /** Sees one attempt to its end. Returns whether it met trouble that is likely to meet the next one as well. */
-  async work(attempt: Attempt, stopping: AbortSignal): Promise<boolean> {
+  get oneJob(): TakeOptions {
+    return { labels: this.#options.labels ?? {}, limit: 1 };
+  }
+
+  /** What is said of a disk that has no room for a job; undefined when it has. */
+  whyFull(): Promise<string | undefined> {
+    return almostFull(this.#home.work, this.#minFreeBytes, this.#freeBytesOf);
+  }
+
+  /** Sees one attempt to its end; takes the next job with a good one, when `wantsMore` says so then. */
+  async work(attempt: Attempt, stopping: AbortSignal, wantsMore: () => boolean): Promise<Ended> {
     const { clock, queue, log } = this.#options;
     const startedAt = clock.now();
     const jobLog = new JobLog({
@@ -148,11 +169,10 @@ class Bench {
     try {
       const took = () => formatDuration(clock.now() - startedAt);
       try {
-        await this.#build(attempt, jobLog, took, brokenOff.signal);
-        return false;
+        return { trouble: false, next: await this.#build(attempt, jobLog, took, brokenOff.signal, wantsMore) };
       } catch (thrown) {
         const end = brokenOff.signal.aborted ? (brokenOff.signal.reason as unknown) : thrown;
-        return await this.#giveUp(attempt, jobLog, end, took());
+        return { trouble: await this.#giveUp(attempt, jobLog, end, took()) };
       }
     } finally {
       over.abort();
@@ -161,7 +181,13 @@ class Bench {
     }
   }
 
-  async #build(attempt: Attempt, jobLog: JobLog, took: () => string, signal: AbortSignal): Promise<void> {
+  async #build(
+    attempt: Attempt,
+    jobLog: JobLog,
+    took: () => string,
+    signal: AbortSignal,
+    wantsMore: () => boolean,
+  ): Promise<Attempt | undefined> {
     const { queue, blobs, signer, clock, log, environment, onCompleted, graceMs = 5_000 } = this.#options;
     const ask = <T>(call: () => Promise<T>) => insist({ clock, what: 'the job queue', tries: 8, signal }, call);
     jobLog.line(`attempt ${attempt.attempt} of job ${attempt.jobId}, by ${attempt.worker}`);
@@ -178,8 +204,8 @@ class Bench {
         jobLog,
         environment,
         graceMs,
-        minFreeBytes: this.minFreeBytes,
-        freeBytesOf: this.freeBytesOf,
+        minFreeBytes: this.#minFreeBytes,
+        freeBytesOf: this.#freeBytesOf,
         signal,
         enterStage: (stage) => ask(() => queue.enterStage(attempt, stage)),
         reserveBuildId: () => ask(() => queue.reserveBuildId(attempt)),
@@ -188,9 +214,12 @@ class Bench {
       jobLog.line(`finished after ${took()}: build ${build.buildId}`);
       await jobLog.flush();
       signal.throwIfAborted();
-      if (!(await ask(() => queue.complete(attempt, build)))) throw notOurs();
+      const more = wantsMore() && (await this.whyFull()) === undefined ? this.oneJob : undefined;
+      const { recorded, next } = await ask(() => queue.complete(attempt, build, more));
+      if (!recorded) throw notOurs();
       log.info({ job: attempt.jobId, build: build.buildId }, 'build complete');
       onCompleted?.(build.buildId);
+      return next[0];
     } finally {
       await folder.remove().catch((thrown) => log.warn({ err: thrown }, 'a work folder could not be removed'));
     }
@@ -225,8 +254,8 @@ class Bench {
     });
     const disk = watchDisk({
       folder: this.#home.work,
-      minFreeBytes: this.minFreeBytes,
-      freeBytesOf: this.freeBytesOf,
+      minFreeBytes: this.#minFreeBytes,
+      freeBytesOf: this.#freeBytesOf,
       clock,
       signal: over,
       onAlmostFull: (reason) => breakOff(new AttemptEnd(`${reason}; the build was ended`, { retry: true })),

@@ -24,8 +24,8 @@ export function fleetChecks(database: Database): Check[] {
     check('workers', 'See the logs of the workers.', async () => {
       const [row] = await ask<{ alive: number; queued: number; wait: number | null }>(sql`
         select (select count(*) from workers where stopped_at is null and last_seen_at > now() - interval '2 minutes')::int as alive,
-          (select count(*) from jobs where status = 'QUEUED')::int as queued,
-          (select (extract(epoch from now() - min(created_at)) * 1000)::float8 from jobs where status = 'QUEUED') as wait`);
+          (select count(*) from jobs_waiting)::int as queued,
+          (select (extract(epoch from now() - min(created_at)) * 1000)::float8 from jobs where id in (select job_id from jobs_waiting)) as wait`);
       const { alive, queued, wait } = row!;
       if (alive === 0) return bad('workers', `None is alive; ${queued} jobs wait.`, 'Start a worker: main.ts worker.');
       if (wait !== null && wait > 15 * 60_000)

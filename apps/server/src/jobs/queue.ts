@@ -18,7 +18,7 @@ export function jobQueue(database: Database): JobQueue {
     enterStage: (attempt, stage) => enterStage(database, attempt, stage),
     reserveBuildId: (attempt) => reserveBuildId(database, attempt),
     appendLog: (attempt, sequence, text) => appendLog(database, attempt, sequence, text),
-    complete: (attempt, build) => completeJob(database, attempt, build),
+    complete: (attempt, build, next) => completeJob(database, attempt, build, next),
     fail: (attempt, reason, retry) => failAttempt(database, attempt, reason, retry),
   };
 }

@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { jobs } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
+import { isRunning, stopRunning } from './open-jobs.ts';
 
 /**
  * Puts back what is RUNNING under a worker's name, when that worker was killed and starts again; a job without attempts
@@ -20,9 +21,11 @@ export async function requeueAbandoned(database: Database, worker: string): Prom
         worker: null,
         stage: null,
       })
-      .where(and(eq(jobs.status, 'RUNNING'), eq(jobs.worker, worker)))
+      .where(and(isRunning, eq(jobs.worker, worker)))
       .returning({ id: jobs.id });
-    if (rows.length > 0) await announce(tx, 'jobs');
-    return rows.map(({ id }) => id);
+    const ids = rows.map(({ id }) => id);
+    await stopRunning(tx, ids);
+    if (ids.length > 0) await announce(tx, 'jobs');
+    return ids;
   });
 }

@@ -1,7 +1,8 @@
-import { and, eq, sql } from 'drizzle-orm';
-import { jobs } from '../../../../drizzle/schema/index.ts';
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import { jobs, jobsWaiting } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
-import type { Database } from '../db/connect.ts';
+import type { Database, Transaction } from '../db/connect.ts';
+import { isRunning, stopRunning, stopWaiting } from './open-jobs.ts';
 
 export interface StaleJob {
   id: number;
@@ -12,8 +13,8 @@ export interface StaleJob {
 export async function requeueStale(database: Database, staleMs: number): Promise<StaleJob[]> {
   const again = sql`${jobs.attempts} < ${jobs.maxAttempts}`;
   const silence = sql`'worker ' || ${jobs.worker} || ' stopped answering in attempt ' || ${jobs.attempts} || ' of ' || ${jobs.maxAttempts}`;
-  return end(database, {
-    when: and(eq(jobs.status, 'RUNNING'), sql`${jobs.lastHeartbeatAt} < now() - ${staleMs} * interval '1 millisecond'`),
+  return endRunning(database, {
+    when: and(isRunning, sql`${jobs.lastHeartbeatAt} < now() - ${staleMs} * interval '1 millisecond'`),
     status: sql`case when ${again} then 'QUEUED' else 'FAILED' end`,
     finishedAt: sql`case when ${again} then null else now() end`,
     reason: silence,
@@ -22,11 +23,8 @@ export async function requeueStale(database: Database, staleMs: number): Promise
 
 /** Ends jobs whose attempt is over its deadline, however lively its worker is: nothing may hang for ever. */
 export async function failOverdue(database: Database): Promise<StaleJob[]> {
-  return end(database, {
-    when: and(
-      eq(jobs.status, 'RUNNING'),
-      sql`${jobs.startedAt} < now() - ${jobs.deadlineMs} * interval '1 millisecond'`,
-    ),
+  return endRunning(database, {
+    when: and(isRunning, sql`${jobs.startedAt} < now() - ${jobs.deadlineMs} * interval '1 millisecond'`),
     status: sql`'FAILED'`,
     finishedAt: sql`now()`,
     reason: sql`'the build was over its deadline of ' || (${jobs.deadlineMs} / 1000) || ' s'`,
@@ -35,11 +33,21 @@ export async function failOverdue(database: Database): Promise<StaleJob[]> {
 
 /** Ends jobs that no worker took for `maxWaitMs`: a queue without workers must show, not swallow. */
 export async function failUnclaimed(database: Database, maxWaitMs: number): Promise<StaleJob[]> {
-  return end(database, {
-    when: and(eq(jobs.status, 'QUEUED'), sql`${jobs.createdAt} < now() - ${maxWaitMs} * interval '1 millisecond'`),
-    status: sql`'FAILED'`,
-    finishedAt: sql`now()`,
-    reason: sql`'no worker took it in time; is a worker running?'`,
+  return database.transaction(async (tx) => {
+    // None that a worker is taking at this moment: it is not unclaimed.
+    const waited = await stopWaiting(
+      tx,
+      sql`${jobsWaiting.jobId} in (
+        select w.job_id from jobs_waiting w join jobs j on j.id = w.job_id
+        where j.created_at < now() - ${maxWaitMs} * interval '1 millisecond'
+        for update of w skip locked)`,
+    );
+    return end(tx, {
+      when: and(inArray(jobs.id, waited), eq(jobs.status, 'QUEUED')),
+      status: sql`'FAILED'`,
+      finishedAt: sql`now()`,
+      reason: sql`'no worker took it in time; is a worker running?'`,
+    });
   });
 }
 
@@ -51,14 +59,22 @@ interface Ending {
   reason: SqlValue;
 }
 
-async function end(database: Database, { when, status, finishedAt, reason }: Ending): Promise<StaleJob[]> {
-  return database.transaction(async (tx) => {
-    const rows = await tx
-      .update(jobs)
-      .set({ status, finishedAt, failureReason: reason, worker: null, stage: null })
-      .where(when)
-      .returning({ id: jobs.id, status: jobs.status });
-    if (rows.length > 0) await announce(tx, 'jobs');
-    return rows as StaleJob[];
+const endRunning = (database: Database, ending: Ending): Promise<StaleJob[]> =>
+  database.transaction(async (tx) => {
+    const ended = await end(tx, ending);
+    await stopRunning(
+      tx,
+      ended.map(({ id }) => id),
+    );
+    return ended;
   });
+
+async function end(tx: Transaction, { when, status, finishedAt, reason }: Ending): Promise<StaleJob[]> {
+  const rows = await tx
+    .update(jobs)
+    .set({ status, finishedAt, failureReason: reason, worker: null, stage: null })
+    .where(when)
+    .returning({ id: jobs.id, status: jobs.status });
+  if (rows.length > 0) await announce(tx, 'jobs');
+  return rows as StaleJob[];
 }

@@ -1,5 +1,6 @@
 import type { Attempt } from '../builder/ports.ts';
 import type { Database } from '../db/connect.ts';
+import { claimSteps, takenRows } from './take-steps.ts';
 import { attemptOf, type TakenRow } from './taken-row.ts';
 
 export interface LimitedTake {
@@ -21,20 +22,15 @@ export async function takeLimited(database: Database, take: LimitedTake): Promis
     await tx`select pg_advisory_xact_lock(hashtext('starling.builds'), hashtext(${project}))`;
     return tx<TakenRow[]>`
       with next as (
-        select id from jobs
-        where status = 'QUEUED' and project = ${project} and worker_labels <@ ${JSON.stringify(labels)}::text::jsonb
-        order by priority desc, id
+        select ctid as place, null::text as limited from jobs_waiting
+        where project = ${project} and worker_labels <@ ${JSON.stringify(labels)}::text::jsonb
+        order by priority desc, job_id
         limit (
           select least(${wanted}::int, greatest(0, coalesce((settings #>> '{builds,maxConcurrent}')::int, ${wanted}::int)
-            - (select count(*) from jobs running where running.project = name and running.status = 'RUNNING')))
+            - (select count(*) from jobs_running where jobs_running.project = name)))
           from projects where name = ${project})
         for update skip locked
-      )
-      update jobs set status = 'RUNNING', worker = ${worker}, stage = 'CHECKOUT', attempts = attempts + 1,
-        started_at = now(), last_heartbeat_at = now(), failure_reason = null
-      from next where jobs.id = next.id
-      returning jobs.id::float8, attempts, project, commit_sha, repository_url, binary_name,
-        (extract(epoch from started_at) * 1000 + deadline_ms)::float8 as deadline_at, null as limited`;
+      ), ${claimSteps(tx, worker)} ${takenRows(tx)}`;
   });
   return rows.map((row) => attemptOf(row, worker));
 }

@@ -2,6 +2,7 @@ import type { Attempt, TakeOptions } from '../builder/ports.ts';
 import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
 import { takeLimited } from './take-limited.ts';
+import { type Asked, type Client, takenRows, takeSteps } from './take-steps.ts';
 import { attemptOf, type TakenRow } from './taken-row.ts';
 
 const mostJobsAtOnce = 1_000;
@@ -16,65 +17,36 @@ const mostLooks = 5;
  * how many run can be counted reliably only under a lock that is taken before the statement begins (`takeLimited`).
  */
 export async function takeJobs(database: Database, worker: string, options: TakeOptions = {}): Promise<Attempt[]> {
-  const limit = Math.min(mostJobsAtOnce, options.limit ?? 1);
-  const labels = options.labels ?? {};
+  const asked = askedBy(worker, options);
+  return takeRest(database, asked, await takeUnlimited(database.$client, asked));
+}
+
+export const askedBy = (worker: string, options: TakeOptions): Asked => ({
+  worker,
+  labels: options.labels ?? {},
+  limit: Math.min(mostJobsAtOnce, options.limit ?? 1),
+});
+
+/** Turns the rows of a first look into attempts, and looks further for the places that projects with limits had in it. */
+export async function takeRest(database: Database, asked: Asked, firstRows: TakenRow[]): Promise<Attempt[]> {
+  const { worker, labels, limit } = asked;
   const taken: Attempt[] = [];
-  for (let look = 0; look < mostLooks && taken.length < limit; look++) {
-    const rows = await takeUnlimited(database, worker, labels, limit - taken.length);
+  for (let look = 0, rows = firstRows; ; look++) {
     const limited = new Map<string, number>();
     for (const row of rows) {
       if (row.limited === null) taken.push(attemptOf(row, worker));
       else limited.set(row.limited, (limited.get(row.limited) ?? 0) + 1);
     }
-    if (limited.size === 0) break;
     for (const [project, wanted] of limited) {
       taken.push(...(await takeLimited(database, { worker, labels, project, wanted })));
     }
+    if (limited.size === 0 || look === mostLooks || taken.length >= limit) break;
+    rows = await takeUnlimited(database.$client, { ...asked, limit: limit - taken.length });
   }
   if (taken.length > 0) announceSoon(database, 'jobs');
   return taken;
 }
 
-/**
- * Takes the first jobs of the queue. Those of a project with a limit are left as they are, and answered with its name
- * in `limited`; those of a project that runs as many as it may are passed over.
- */
-function takeUnlimited(
-  database: Database,
-  worker: string,
-  labels: Record<string, string>,
-  limit: number,
-): Promise<TakenRow[]> {
-  // Sent through the driver, which prepares it once for each connection: planning it costs more than running it.
-  return database.$client<TakenRow[]>`
-    with next as (
-      select id, case when project = any (array(
-          select name from projects where (settings #>> '{builds,maxConcurrent}') is not null
-        )) then project end as limited
-      from jobs
-      where status = 'QUEUED'
-        and worker_labels <@ ${JSON.stringify(labels)}::text::jsonb
-        and project <> all (array(
-          select name from projects
-          where (settings #>> '{builds,maxConcurrent}') is not null
-            and (settings #>> '{builds,maxConcurrent}')::int
-              <= (select count(*) from jobs running where running.project = name and running.status = 'RUNNING')
-        ))
-        and not exists (select from workers where name = ${worker}::text and draining_since is not null)
-        and not exists (
-          select from identities where kind = 'worker' and name = ${worker}::text and revoked_at is not null)
-      order by priority desc, id
-      limit ${database.$client.unsafe(String(limit))}
-      for update skip locked
-    ), taken as (
-      update jobs set status = 'RUNNING', worker = ${worker}::text, stage = 'CHECKOUT', attempts = attempts + 1,
-        started_at = now(), last_heartbeat_at = now(), failure_reason = null
-      where id = any (array(select id from next where limited is null))
-      returning id, attempts, project, commit_sha, repository_url, binary_name, deadline_ms, started_at
-    )
-    select id::float8, attempts, project, commit_sha, repository_url, binary_name,
-      (extract(epoch from started_at) * 1000 + deadline_ms)::float8 as deadline_at, null as limited
-    from taken
-    union all
-    select null, null, null, null, null, null, null, limited from next where limited is not null`;
+export function takeUnlimited(client: Client, asked: Asked): Promise<TakenRow[]> {
+  return client<TakenRow[]>`with ${takeSteps(client, asked)} ${takenRows(client)}`;
 }

@@ -43,8 +43,8 @@ export function demandsQuery() {
   const columns = sql`project, worker_labels, status, created_at, started_at, finished_at`;
   return sql`
     with recent as (
-      select ${columns} from jobs where status = 'QUEUED'
-      union all select ${columns} from jobs where status = 'RUNNING'
+      select ${columns} from jobs where id in (select job_id from jobs_waiting) and status = 'QUEUED'
+      union all select ${columns} from jobs where id in (select job_id from jobs_running) and status = 'RUNNING'
       union all select ${columns} from jobs where finished_at > ${since(durationsWindowMs)}
     )
     select recent.project, recent.worker_labels as labels, projects.settings,
