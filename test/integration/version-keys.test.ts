@@ -392,6 +392,18 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
       await vi.waitFor(() => expect(hub.seen).toContain('moved 42'), patience);
     });
 
+    it('tells a watcher that its cluster is away, and why, and that it is back', async () => {
+      const hub = startHubWatch('eu');
+      await vi.waitFor(() => expect(hub.troubles).toEqual([undefined]), patience);
+      await eu.kill();
+      try {
+        await vi.waitFor(() => expect(hub.troubles.at(-1)).toContain(`${eu.endpoint} does not answer`), patience);
+      } finally {
+        await eu.restart();
+      }
+      await vi.waitFor(() => expect(hub.troubles.at(-1)).toBeUndefined(), patience);
+    });
+
     it('keeps every project of the other regions up to date while the cluster of one is away', async () => {
       const hub = startHubWatch('us');
       await eu.kill();

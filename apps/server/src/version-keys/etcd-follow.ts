@@ -2,6 +2,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { EtcdCluster, StoredValue } from './etcd-cluster.ts';
+import type { OnTrouble } from './version-key-store.ts';
 
 const shortestPauseMs = 250;
 const longestPauseMs = 5_000;
@@ -16,6 +17,8 @@ export interface FollowOptions {
   onValue: (stored: StoredValue) => void;
   /** The longest a write can stay unseen when the connection hangs, in milliseconds. */
   checkEveryMs: number;
+  /** Told why nothing can be learned, and undefined once what is there has been read. */
+  onTrouble: OnTrouble;
   clock: Clock;
   log: Logger;
 }
@@ -40,6 +43,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
     failures = clock.now() - startedAt >= goodConnectionMs ? 1 : failures + 1;
     // One cut connection is nothing to worry about; that the next fails too is.
     log[failures > 1 ? 'warn' : 'info'](`following ${from}: ${why}`);
+    if (failures > 1) options.onTrouble(why);
     const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** (failures - 1));
     await clock.sleep(pauseMs * (0.5 + Math.random() / 2), signal);
   }
@@ -60,6 +64,7 @@ class Follower {
   async connection(signal: AbortSignal): Promise<void> {
     const { cluster, from, end, log } = this.#options;
     await this.#catchUp(signal);
+    this.#options.onTrouble(undefined);
     const ending = new AbortController();
     const either = AbortSignal.any([signal, ending.signal]);
     let defect: unknown;

@@ -101,13 +101,13 @@ export function etcdVersionKeys(options: EtcdVersionKeysOptions): VersionKeyStor
       if (!written) claimed.delete(region);
       return written;
     },
-    watch: async (region, onKey, signal) => {
+    watch: async (region, onKey, signal, onTrouble = () => {}) => {
       const onValue = (value: StoredValue) => {
         const key = read(region, value);
         if (key) onKey(key);
       };
       const range = { from: folderOf(region), end: endOf(region) };
-      await follow({ cluster: clusterOf(region), ...range, onValue, checkEveryMs, clock, log }, signal);
+      await follow({ cluster: clusterOf(region), ...range, onValue, onTrouble, checkEveryMs, clock, log }, signal);
     },
   };
 }

@@ -5,6 +5,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { versionKeys } from '../../../../drizzle/schema/index.ts';
 import { announce, listen } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
+import { databaseTrouble } from '../db/database-trouble.ts';
 import type { Logger } from '../lib/log.ts';
 import type { VersionKeyStore } from './version-key-store.ts';
 
@@ -58,7 +59,7 @@ export function postgresVersionKeys(database: Database, clock: Clock, log: Logge
         await announce(tx, 'version-keys');
         return true;
       }),
-    watch: async (region, onKey, signal) => {
+    watch: async (region, onKey, signal, onTrouble) => {
       const seen = new Map<string, number>();
       let wake = new AbortController();
       const subscription = await listen(database, (topic) => {
@@ -73,7 +74,9 @@ export function postgresVersionKeys(database: Database, clock: Clock, log: Logge
               seen.set(key.project, key.sequence);
               onKey(key);
             }
+            onTrouble?.(undefined);
           } catch (thrown) {
+            onTrouble?.(messageOf(databaseTrouble(thrown) ?? thrown));
             log.warn(`version keys of ${region}: ${messageOf(thrown)}`);
           }
           await clock.sleep(pollEveryMs, AbortSignal.any([wake.signal, signal]));

@@ -58,7 +58,7 @@ export function recordedVersionKeys(store: VersionKeyStore, database: Database, 
       for (const { document } of newer) await putBack(document, numbers.get(document.project) ?? 0);
       return newer.length > 0 ? store.list(region) : there;
     },
-    watch: (region, onKey, signal) => store.watch(region, onKey, signal),
+    watch: (region, onKey, signal, onTrouble) => store.watch(region, onKey, signal, onTrouble),
     put: async (key, expectedSequence) => {
       const written = await store.put(key, expectedSequence);
       if (written) await record(key);

@@ -35,9 +35,17 @@ export function sampleKey(project: string, sequence: number, more: Partial<Versi
 export function startWatching(store: VersionKeyStore, region = 'eu') {
   const ending = new AbortController();
   const seen: string[] = [];
-  const ended = store.watch(region, ({ project, sequence }) => seen.push(`${project} ${sequence}`), ending.signal);
+  const troubles: (string | undefined)[] = [];
+  const ended = store.watch(
+    region,
+    ({ project, sequence }) => seen.push(`${project} ${sequence}`),
+    ending.signal,
+    (why) => troubles.push(why),
+  );
   return {
     seen,
+    /** What it was told of the store, in order: why it was away, undefined each time it answered. */
+    troubles,
     stop: () => {
       ending.abort();
       return ended;

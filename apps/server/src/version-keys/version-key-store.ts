@@ -12,7 +12,10 @@ export interface VersionKeyStore {
   put(key: VersionKey, expectedSequence: number): Promise<boolean>;
   /**
    * Calls back with every key of the region, first those that are there, then each that is written, at least once
-   * and also after a cut connection. Resolves when `signal` is aborted.
+   * and also after a cut connection. Resolves when `signal` is aborted. `onTrouble` is told why nothing can be learned
+   * while the store is away, and undefined whenever it has answered.
    */
-  watch(region: string, onKey: (key: VersionKey) => void, signal: AbortSignal): Promise<void>;
+  watch(region: string, onKey: (key: VersionKey) => void, signal: AbortSignal, onTrouble?: OnTrouble): Promise<void>;
 }
+
+export type OnTrouble = (why: string | undefined) => void;
