@@ -38,7 +38,7 @@ const serverRooms: Record<string, string[]> = {
   gates: ['audit', 'db', 'lib', 'tasks'],
   history: ['db'],
   hub: ['blobs', 'lib'],
-  identities: ['db', 'lib'],
+  identities: ['audit', 'db', 'lib'],
   jobs: ['builder/ports.ts', 'db'],
   lib: [],
   metrics: ['db', 'lib', 'workers'],

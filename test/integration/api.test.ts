@@ -1,5 +1,4 @@
 import { grantToken } from '@starling/server/accounts/tokens.ts';
-import { grantCredential } from '@starling/server/identities/credentials.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
 import { systemClock } from '@starling/shared/clock.ts';
@@ -12,7 +11,7 @@ import { sampleKey } from '../../apps/server/src/version-keys/version-key-store-
 import { deployments, machines, replicas } from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
-import { addBuild, addProject, addRegions, someSha } from '../postgres/sample-rows.ts';
+import { addBuild, addIdentity, addProject, addRegions, someSha } from '../postgres/sample-rows.ts';
 
 const test = useFreshDatabase();
 const log = createLogger('test', 'silent');
@@ -28,7 +27,7 @@ beforeAll(async () => {
   await addRegions(test.database, ['eu', 'us']);
   await grantToken(test.database, 'ada', 'admin', 'admin-token');
   await grantToken(test.database, 'vera', 'viewer', 'viewer-token');
-  await grantCredential(test.database, { kind: 'hub', name: 'hubs', region: null }, 'hub-token');
+  await addIdentity(test.database, { kind: 'hub', name: 'h', region: 'eu' }, 'hub-token');
   const versionKeys = postgresVersionKeys(test.database, systemClock, log);
   const server = await startTestApi(test.database, {
     versionKeys: { list: (region) => standIns.get(region)?.() ?? versionKeys.list(region) },

@@ -2,6 +2,7 @@ import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { requeueAbandoned } from '@starling/server/jobs/requeue-abandoned.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
+import { hashOfToken } from '@starling/server/lib/random-token.ts';
 import { openMetrics } from '@starling/server/metrics/metrics.ts';
 import { listWorkers } from '@starling/server/workers/list.ts';
 import { demandsQuery, queueStatus } from '@starling/server/workers/queue-status.ts';
@@ -23,12 +24,13 @@ import {
 } from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
-import { addJob, addProject, addRegions, finishedBuild } from '../postgres/sample-rows.ts';
+import { addIdentity, addJob, addProject, addRegions, finishedBuild } from '../postgres/sample-rows.ts';
 
 const test = useFreshDatabase();
 const log = createLogger('test', 'silent');
 let api: TestApi;
 const undo: (() => Promise<void>)[] = [];
+const enrolled = ['w1', 'w2', 'plain', 'strong', 'gone', 'drained', 'here'];
 
 beforeAll(async () => {
   await grantToken(test.database, 'ada', 'admin', 'admin-token');
@@ -42,6 +44,8 @@ beforeEach(async () => {
     await test.database.delete(table);
   await addRegions(test.database, ['eu']);
   await addProject(test.database, 'shop');
+  for (const name of enrolled)
+    await addIdentity(test.database, { kind: 'worker', name, region: null }, `the secret of ${name}`);
 });
 afterEach(async () => {
   for (const step of undo.splice(0)) await step();
@@ -52,6 +56,7 @@ const identity = (name: string, labels: Record<string, string> = {}, place = 'ho
   labels,
   place,
   version: 'test',
+  credentialHash: hashOfToken(`the secret of ${name}`),
 });
 const register = async (
   name: string,
@@ -157,6 +162,34 @@ describe('a worker that registers', () => {
     await test.database.update(workers).set({ stoppedAt: sql`now()` });
     await eventually(async () => expect(first.held).toBe(true));
     expect((await row('w1')).host).toBe('host:/data');
+  });
+
+  it('is refused when it is not enrolled, is enrolled as another, or was revoked', async () => {
+    const shutOut = (message: string) => ({ code: 'FORBIDDEN', message, fix: expect.stringContaining('enrol worker') });
+    await expect(register('stranger')).rejects.toMatchObject(
+      shutOut('no worker is enrolled as stranger in this database'),
+    );
+    const impostor = { ...identity('w1'), credentialHash: hashOfToken('another secret') };
+    await expect(takeName(test.database, impostor, { heirOfPlace: true })).rejects.toMatchObject(
+      shutOut('another worker is enrolled as w1'),
+    );
+    await api.as('admin-token').identities.revoke.mutate({ kind: 'worker', name: 'w1' });
+    await expect(register('w1')).rejects.toMatchObject(shutOut('the identity of worker w1 was revoked by ada'));
+    expect(await listWorkers(test.database)).toEqual([]);
+  });
+
+  it('takes no job any more once it is revoked, and says why', async () => {
+    const said: string[] = [];
+    const hearing = { ...log, error: (line: string) => said.push(line) } as unknown as typeof log;
+    const registration = await register('w1', {}, { refreshMs: 20, log: hearing });
+    await addJob(test.database, 'shop');
+    await api.as('admin-token').identities.revoke.mutate({ kind: 'worker', name: 'w1' });
+    expect(await queue().take('w1')).toEqual([]);
+    await eventually(async () => expect(registration.held).toBe(false));
+    await eventually(async () =>
+      expect(said).toEqual(['the identity of worker w1 was revoked by ada; no job is taken any more']),
+    );
+    expect((await view('w1'))?.state).toBe('REVOKED');
   });
 
   it('is forgotten after a day, unless it is drained', async () => {

@@ -3,7 +3,9 @@ import type { Attempt, FinishedBuild } from '@starling/server/builder/ports.ts';
 import type { Database } from '@starling/server/db/connect.ts';
 import { createJob } from '@starling/server/jobs/create.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
-import { projects, regions } from '../../drizzle/schema/index.ts';
+import { hashOfToken } from '@starling/server/lib/random-token.ts';
+import type { IdentityKind } from '@starling/shared/permissions.ts';
+import { identities, projects, regions } from '../../drizzle/schema/index.ts';
 
 export const someSha = () => randomBytes(20).toString('hex');
 export const someDigest = () => randomBytes(32).toString('hex');
@@ -77,4 +79,13 @@ export async function addBuild(
   const build = finishedBuild(await queue.reserveBuildId(attempt), overrides);
   await queue.complete(attempt, build);
   return { attempt, build };
+}
+
+/** A hub, worker or agent that has enrolled with `secret`. */
+export async function addIdentity(
+  database: Database,
+  identity: { kind: IdentityKind; name: string; region: string | null },
+  secret: string,
+): Promise<void> {
+  await database.insert(identities).values({ ...identity, tokenHash: hashOfToken(secret) });
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forAll, sampleKey } from './testing/sample-build.ts';
 import { eventually, Scene } from './testing/scene.ts';
@@ -257,6 +258,41 @@ describe('an agent', () => {
     });
     const sequences = scene.hub.reports.map(({ sequence }) => sequence);
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+  });
+
+  it('proves itself anew to a hub that was started anew', async () => {
+    await scene.start();
+    await scene.hub.until('a hello', ({ frames }) => frames.length === 1);
+    scene.hub.sessions.clear();
+    scene.hub.drop();
+    await scene.hub.until('another hello', ({ frames }) => frames.length === 2);
+    expect(scene.hub.posts.get('/enrol')).toBe(1);
+  });
+
+  it('keeps its program running when it is shut out, and says so', async () => {
+    const one = await scene.build('a1', 1);
+    let said = '';
+    await scene.start({ log: pino({ level: 'error' }, { write: (line: string) => (said += line) }) });
+    scene.hub.publishKey(sampleKey(1, one.target));
+    await scene.hub.untilStep('COMMITTED', 1);
+    const pid = await scene.programPid();
+    scene.hub.revoked.add('m1');
+    scene.hub.sessions.clear();
+    scene.hub.drop();
+    await eventually('word of it', () => said.includes('what runs here goes on running'));
+    expect(said).toContain('it was revoked');
+    expect(startOf(pid)).toBeDefined();
+    // It is still supervised.
+    process.kill(pid, 'SIGKILL');
+    await eventually('a second start', async () => (await scene.starts()).length === 2);
+  });
+
+  it('runs what it ran, without an identity or a token', async () => {
+    await scene.start({ configChange: { tokenFile: undefined } });
+    expect(scene.hub.frames).toEqual([]);
+    await scene.stopAgent();
+    await scene.start();
+    await scene.hub.until('a hello', ({ frames }) => frames.length === 1);
   });
 
   it('refuses a data folder that another agent has', async () => {

@@ -1,13 +1,16 @@
 import { makeFolder } from '@starling/host/durable-file.ts';
+import { identityPath, openIdentity } from '@starling/host/kept-identity.ts';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import { type HubFrame, hubProtocolVersion, type SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import { generateSigningKey } from '@starling/shared/signing.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import { projectName } from '@starling/shared/words.ts';
 import type { Swarm, SwarmOptions } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
+import { HubAccess } from './control/hub-access.ts';
 import { HubConnection } from './control/hub-connection.ts';
 import { KeyGate } from './control/key-gate.ts';
 import { KeyStore } from './control/key-store.ts';
@@ -56,6 +59,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const layout = new DataLayout(config.dataFolder);
   for (const folder of [layout.root, layout.keys, layout.packs, layout.projects]) await makeFolder(folder);
   const unlock = await lockDataFolder(layout.root);
+  const identity = await openIdentity(
+    identityPath(layout.root, 'agent', config.machine),
+    () => generateSigningKey().privatePem,
+  );
   const outbox = await Outbox.open(layout.outbox, clock);
   const keys = await KeyStore.open(layout.keys);
   const swarm = await options
@@ -66,11 +73,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       throw thrown;
     });
 
+  const access = new HubAccess({ ...config, identity, clock, log });
   const projects = new Map<string, Promise<Project>>();
   const machines = new Map<string, Project>();
   const connection = new HubConnection({
     hubUrl: config.hubUrl,
-    token: config.token,
+    access,
     clock,
     log,
     hello: () => ({
@@ -113,6 +121,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (!project) {
       project = openProject(name, {
         config,
+        access,
         layout,
         packs,
         clock,

@@ -12,15 +12,13 @@ const folder = mkdtempSync(join(tmpdir(), 'starling-config-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const pem = join(folder, 'key.pem');
 writeFileSync(pem, generateSigningKey().publicPem);
-const token = join(folder, 'token');
-writeFileSync(token, 'secret\n');
 
 const complete = {
   STARLING_AGENT_DATA: folder,
   STARLING_MACHINE: 'eu-1',
   STARLING_REGION: 'eu',
   STARLING_HUB_URL: 'http://127.0.0.1:7400/',
-  STARLING_AGENT_TOKEN_FILE: token,
+  STARLING_ENROLMENT_TOKEN_FILE: '/run/token',
   STARLING_LABELS: 'rack=r1, zone=a',
   STARLING_MANIFEST_PUBLIC_KEYS: `${pem},${pem}`,
   STARLING_VERSION_PUBLIC_KEYS: pem,
@@ -37,7 +35,7 @@ describe('the configuration', () => {
       swarmPort: 0,
       keepSlots: 3,
       programsOnStop: 'leave',
-      token: 'secret',
+      tokenFile: '/run/token',
       programEnvironment: { PATH: '/bin' },
     });
   });
@@ -46,7 +44,6 @@ describe('the configuration', () => {
     ['STARLING_MACHINE', ''],
     ['STARLING_REGION', 'EU!'],
     ['STARLING_HUB_URL', 'ftp://hub'],
-    ['STARLING_AGENT_TOKEN_FILE', join(folder, 'no-token')],
     ['STARLING_LABELS', 'rack'],
     ['STARLING_SWARM_PORT', '70000'],
     ['STARLING_KEEP_SLOTS', 'many'],

@@ -12,7 +12,8 @@ export interface AgentConfig {
   labels: Record<string, string>;
   /** `http://host:port`, without a slash at its end. */
   hubUrl: string;
-  token: string;
+  /** The file with the enrolment token, read when this machine is not enrolled yet. */
+  tokenFile: string | undefined;
   manifestKeys: TrustedKeys;
   versionKeys: TrustedKeys;
   swarmHost: string;
@@ -44,14 +45,6 @@ const paths = z
   .string()
   .min(1)
   .transform((text) => text.split(',').map((path) => path.trim()));
-const fileText = z.string().transform((path, context) => {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (thrown) {
-    context.addIssue({ code: 'custom', message: `cannot be read: ${messageOf(thrown)}` });
-    return z.NEVER;
-  }
-});
 const port = z.coerce.number().int().min(0).max(65_535);
 
 const variables = z.object({
@@ -64,7 +57,7 @@ const variables = z.object({
   STARLING_HUB_URL: z
     .url({ protocol: /^https?$/, message: 'expected a URL such as http://hub.example:7400' })
     .transform((url) => url.replace(/\/+$/, '')),
-  STARLING_AGENT_TOKEN_FILE: fileText,
+  STARLING_ENROLMENT_TOKEN_FILE: z.string().min(1).optional(),
   STARLING_LABELS: labels.default({}),
   STARLING_MANIFEST_PUBLIC_KEYS: paths,
   STARLING_VERSION_PUBLIC_KEYS: paths,
@@ -97,7 +90,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     region: values.STARLING_REGION,
     labels: values.STARLING_LABELS,
     hubUrl: values.STARLING_HUB_URL,
-    token: values.STARLING_AGENT_TOKEN_FILE,
+    tokenFile: values.STARLING_ENROLMENT_TOKEN_FILE,
     manifestKeys: trustedKeys('manifest', 'STARLING_MANIFEST_PUBLIC_KEYS', values.STARLING_MANIFEST_PUBLIC_KEYS),
     versionKeys: trustedKeys('version-key', 'STARLING_VERSION_PUBLIC_KEYS', values.STARLING_VERSION_PUBLIC_KEYS),
     swarmHost: values.STARLING_SWARM_HOST,

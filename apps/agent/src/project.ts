@@ -3,6 +3,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import type { AgentFrame } from '@starling/shared/hub-protocol.ts';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
+import type { HubAccess } from './control/hub-access.ts';
 import type { FreeBytes } from './fetch/disk-space.ts';
 import { downloadManifest } from './fetch/manifest-download.ts';
 import type { PackSwarms } from './fetch/pack-swarms.ts';
@@ -17,6 +18,7 @@ import { Supervisor } from './supervise/supervisor.ts';
 
 export interface ProjectOptions {
   config: AgentConfig;
+  access: HubAccess;
   layout: DataLayout;
   packs: PackSwarms;
   clock: Clock;
@@ -39,7 +41,7 @@ export interface Project {
 
 /** Puts the parts of one project together, with the situation that its journal holds. */
 export async function openProject(name: string, options: ProjectOptions): Promise<Project> {
-  const { clock, config, layout, log, packs } = options;
+  const { access, clock, config, layout, log, packs } = options;
   const place = layout.project(name);
   await makeFolder(place.folder);
   const slots = new SlotStore(name, place, config.manifestKeys);
@@ -61,7 +63,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     log,
     freeBytes: options.freeBytes,
     downloadManifest: (digest, signal) =>
-      downloadManifest(digest, { hubUrl: config.hubUrl, token: config.token, clock, onWaiting: note }, signal),
+      downloadManifest(digest, { hubUrl: config.hubUrl, access, clock, onWaiting: note }, signal),
     prunePacks: options.prunePacks,
     note,
     progress: (progress) => options.send({ type: 'progress', progress: { project: name, ...progress } }),

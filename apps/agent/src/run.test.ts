@@ -37,7 +37,7 @@ describe('the agent process', () => {
         STARLING_MACHINE: 'm1',
         STARLING_REGION: 'eu',
         STARLING_HUB_URL: scene.hub.url,
-        STARLING_AGENT_TOKEN_FILE: await file('token', FakeHub.token),
+        STARLING_ENROLMENT_TOKEN_FILE: await file('token', FakeHub.token),
         STARLING_MANIFEST_PUBLIC_KEYS: await file('manifest.pem', manifestKey.publicPem),
         STARLING_VERSION_PUBLIC_KEYS: await file('version.pem', versionKeyPair.publicPem),
         ...change,

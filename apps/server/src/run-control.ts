@@ -22,7 +22,6 @@ import { migrateToLatest } from './db/migrate.ts';
 import { primaryReader, replicaReader } from './db/reader.ts';
 import { controlChecks } from './doctor/control-checks.ts';
 import { startGatekeeper } from './gates/gatekeeper.ts';
-import { grantCredential } from './identities/credentials.ts';
 import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
 import { createLogger } from './lib/log.ts';
 import type { Loop } from './lib/loop.ts';
@@ -64,9 +63,6 @@ export async function runControl(config: ControlConfig): Promise<void> {
   const regions = config.STARLING_REGIONS.map(({ name }) => name);
   await configureRegions(database, regions);
   if (config.STARLING_ADMIN_TOKEN_FILE) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN_FILE);
-  if (config.STARLING_HUB_TOKEN_FILE) {
-    await grantCredential(database, { kind: 'hub', name: 'hubs', region: null }, config.STARLING_HUB_TOKEN_FILE);
-  }
 
   const keysChoice = {
     clusters: config.STARLING_VERSION_KEYS,
@@ -191,6 +187,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     ),
   ];
 
+  const identityKey = config.STARLING_IDENTITY_SIGNING_KEY;
   const tls = await tlsFiles(config, clock);
   if (tls) log.info(`certificate: ${fingerprintOf(readTls(tls).cert)}`);
   const server = await startApiServer({
@@ -241,6 +238,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
       targetWaitMs: config.STARLING_TARGET_WAIT,
     },
     webhookSecret: config.STARLING_WEBHOOK_SECRET_FILE,
+    agentCredentials: identityKey === undefined ? undefined : new Signer('agent-credential', identityKey),
     version: serverVersion,
   });
   sayReady({ url: server.url });

@@ -1,15 +1,13 @@
 import { systemClock } from '@starling/shared/clock.ts';
-import { createTRPCClient, httpLink } from '@trpc/client';
-import type { RootRouter } from './api/root.ts';
 import { openBlobStore } from './blobs/open-store.ts';
 import type { HubConfig } from './config.ts';
 import { connect, disconnect } from './db/connect.ts';
 import { startHub } from './hub/hub.ts';
+import { controlAt } from './hub-control.ts';
+import { ownIdentity } from './identities/own-identity.ts';
 import { createLogger } from './lib/log.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
 import { openVersionKeys } from './version-keys/open-version-keys.ts';
-
-const reportDeadlineMs = 20_000;
 
 /** The hub role: one region's server for its agents. */
 export async function runHub(config: HubConfig): Promise<void> {
@@ -29,13 +27,15 @@ export async function runHub(config: HubConfig): Promise<void> {
     clock,
     log,
   );
-  const control = createTRPCClient<RootRouter>({
-    links: [
-      httpLink({
-        url: `${config.STARLING_CONTROL_URL}/trpc`,
-        headers: { authorization: `Bearer ${config.STARLING_HUB_TOKEN_FILE}` },
-      }),
-    ],
+  const secret = await ownIdentity({
+    kind: 'hub',
+    name: config.STARLING_HUB,
+    region,
+    dataDir: config.STARLING_DATA,
+    controlUrl: config.STARLING_CONTROL_URL,
+    tokenFile: config.STARLING_ENROLMENT_TOKEN_FILE,
+    clock,
+    log,
   });
   const hub = await startHub({
     name: config.STARLING_HUB,
@@ -43,15 +43,14 @@ export async function runHub(config: HubConfig): Promise<void> {
     dataDir: config.STARLING_DATA,
     listen: { host: config.STARLING_HOST, port: config.STARLING_PORT },
     swarm: { host: config.STARLING_SWARM_HOST, port: config.STARLING_SWARM_PORT },
-    agentToken: config.STARLING_AGENT_TOKEN_FILE,
-    trusted: { manifests: config.STARLING_MANIFEST_PUBLIC_KEYS, versionKeys: config.STARLING_VERSION_PUBLIC_KEYS },
+    trusted: {
+      manifests: config.STARLING_MANIFEST_PUBLIC_KEYS,
+      versionKeys: config.STARLING_VERSION_PUBLIC_KEYS,
+      agentCredentials: config.STARLING_IDENTITY_PUBLIC_KEYS,
+    },
     keys: { list: () => keys.list(region), watch: (onKey, signal) => keys.watch(region, onKey, signal) },
     blobs: openBlobStore(config.STARLING_BLOBS),
-    control: {
-      report: async (batch) => {
-        await control.hubs.report.mutate(batch, { signal: AbortSignal.timeout(reportDeadlineMs) });
-      },
-    },
+    control: controlAt(config.STARLING_CONTROL_URL, secret, clock),
     clock,
     log,
   });

@@ -8,10 +8,12 @@ import { startWorker } from './builder/worker.ts';
 import { recipeEnvironment, type WorkerConfig } from './config.ts';
 import { listen } from './db/changes.ts';
 import { connect, disconnect } from './db/connect.ts';
+import { ownIdentity } from './identities/own-identity.ts';
 import { jobQueue } from './jobs/queue.ts';
 import { requeueAbandoned } from './jobs/requeue-abandoned.ts';
 import { createLogger } from './lib/log.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
+import { hashOfToken } from './lib/random-token.ts';
 import { startCommandTasks } from './tasks/run-command-tasks.ts';
 import { serverVersion } from './version.ts';
 import { type Registration, registerWorker } from './workers/registration.ts';
@@ -43,6 +45,16 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
     pollMs: config.STARLING_POLL_EVERY,
     heartbeatMs: config.STARLING_HEARTBEAT_EVERY,
   });
+  const secret = await ownIdentity({
+    kind: 'worker',
+    name,
+    region: null,
+    dataDir: config.STARLING_DATA,
+    controlUrl: config.STARLING_CONTROL_URL,
+    tokenFile: config.STARLING_ENROLMENT_TOKEN_FILE,
+    clock: systemClock,
+    log,
+  });
   const registered = await registerWorker({
     database,
     worker: {
@@ -50,6 +62,7 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
       labels: config.STARLING_WORKER_LABELS,
       place: `${hostname()}:${resolve(config.STARLING_DATA)}`,
       version: serverVersion,
+      credentialHash: hashOfToken(secret),
     },
     clock: systemClock,
     log,

@@ -12,7 +12,7 @@ import { canonicalJson } from './canonical-json.ts';
 // Ed25519 (RFC 8032) over the canonical JSON of a document without its `signature` member, prefixed by what
 // the document is, so that a signature made for one kind can never be taken for another's.
 
-export type DocumentKind = 'manifest' | 'version-key';
+export type DocumentKind = 'manifest' | 'version-key' | 'agent-credential' | 'agent-session';
 export type Signature = { keyId: string; value: string };
 
 /** A key pair as PEM text (PKCS #8 and SPKI), ready to be written to files. */
@@ -72,7 +72,10 @@ export class TrustedKeys {
     if (!signature) return 'it is not signed';
     const key = this.#keys.get(signature.keyId);
     if (!key) return `its signing key ${signature.keyId} is not trusted here`;
-    const holds = verify(null, signedBytes(this.#kind, document), key, Buffer.from(signature.value, 'base64'));
+    const value = Buffer.from(signature.value, 'base64');
+    // Base64 has more than one spelling for the same bytes; a signature has one.
+    const holds =
+      value.toString('base64') === signature.value && verify(null, signedBytes(this.#kind, document), key, value);
     return holds ? undefined : 'its signature does not match its content';
   }
 }

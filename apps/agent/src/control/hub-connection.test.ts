@@ -25,7 +25,7 @@ beforeEach(async () => {
   });
   options = {
     hubUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    token: 't0',
+    access: { session: async () => 't0', forget: () => {} },
     clock: systemClock,
     log: pino({ level: 'silent' }),
     hello: () => ({
@@ -49,7 +49,7 @@ afterEach(async () => {
 });
 const announce = { type: 'announce', infoHash: 'a'.repeat(40), share: 1 } as const;
 
-it('says hello first, with its token, and sends nothing else before it is welcome', async () => {
+it('says hello first, with its session, and sends nothing else before it is welcome', async () => {
   connection.start();
   await eventually('hello', () => heard.includes('hello'));
   expect(heard[0]).toBe('connected with Bearer t0 to /agent');

@@ -1,13 +1,14 @@
 import type { Clock } from '@starling/shared/clock.ts';
-import { messageOf } from '@starling/shared/errors.ts';
+import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { type AgentFrame, type HubFrame, hubFrame, maxFrameBytes } from '@starling/shared/hub-protocol.ts';
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
+import type { HubAccess } from './hub-access.ts';
 
 export interface HubConnectionOptions {
   /** `http://host:port` of the hub. */
   hubUrl: string;
-  token: string;
+  access: Pick<HubAccess, 'session' | 'forget'>;
   clock: Clock;
   log: Logger;
   /** The first frame of every connection. */
@@ -19,6 +20,8 @@ export interface HubConnectionOptions {
 
 const firstPauseMs = 250;
 const maxPauseMs = 10_000;
+/** Between two tries of a machine that is shut out: only a person can mend that. */
+const shutOutPauseMs = 60_000;
 const handshakeTimeoutMs = 10_000;
 const pingEveryMs = 10_000;
 /** Nothing heard for this long, though pings were sent: the hub is gone, whatever TCP believes. */
@@ -62,11 +65,22 @@ export class HubConnection {
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { access, clock, log } = this.#options;
     const { signal } = this.#stopping;
     let pauseMs = firstPauseMs;
     while (!signal.aborted) {
-      const { welcomed, why } = await this.#connectOnce();
+      const session = await access.session(signal).catch((thrown: unknown) => ({ thrown }));
+      if (signal.aborted) return;
+      if (typeof session === 'object' && isShutOut(session.thrown)) {
+        const { message: why, fix } = session.thrown;
+        log.error({ why, fix, againInMs: shutOutPauseMs }, 'shut out by the hub; what runs here goes on running');
+        await clock.sleep(shutOutPauseMs * (0.5 + Math.random()), signal);
+        continue;
+      }
+      const { welcomed, why } =
+        typeof session === 'string'
+          ? await this.#connectOnce(session)
+          : { welcomed: false, why: messageOf(session.thrown) };
       if (signal.aborted) return;
       if (welcomed) pauseMs = firstPauseMs;
       log.warn({ why, againInMs: pauseMs }, 'not connected to the hub');
@@ -77,15 +91,15 @@ export class HubConnection {
   }
 
   /** One connection from its beginning to its end. */
-  #connectOnce(): Promise<{ welcomed: boolean; why: string }> {
-    const { clock, hubUrl, log, token } = this.#options;
+  #connectOnce(session: string): Promise<{ welcomed: boolean; why: string }> {
+    const { access, clock, hubUrl, log } = this.#options;
     return new Promise((resolve) => {
       const ended = new AbortController();
       let welcomed = false;
       let why = 'the connection was closed';
       let heardAt = clock.now();
       const socket = new WebSocket(`${hubUrl.replace(/^http/, 'ws')}/agent`, {
-        headers: { authorization: `Bearer ${token}` },
+        headers: { authorization: `Bearer ${session}` },
         maxPayload: maxFrameBytes,
         handshakeTimeout: handshakeTimeoutMs,
         perMessageDeflate: false,
@@ -103,6 +117,8 @@ export class HubConnection {
       socket.on('ping', heard);
       socket.on('error', (error) => {
         why = messageOf(error);
+        // Only the words of ws say which status it was.
+        if (why.endsWith('response: 401')) access.forget(session);
       });
       socket.on('close', () => {
         ended.abort();
@@ -144,6 +160,9 @@ export class HubConnection {
     });
   }
 }
+
+const isShutOut = (thrown: unknown): thrown is StarlingError =>
+  thrown instanceof StarlingError && thrown.code === 'FORBIDDEN';
 
 function parseFrame(text: string): HubFrame | undefined {
   try {

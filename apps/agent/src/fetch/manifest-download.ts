@@ -1,11 +1,12 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import { maxManifestBytes } from '@starling/shared/manifest.ts';
+import type { HubAccess } from '../control/hub-access.ts';
 import { throwIfAborted } from '../lib/abort.ts';
 
 export interface ManifestDownload {
   hubUrl: string;
-  token: string;
+  access: Pick<HubAccess, 'session' | 'forget'>;
   clock: Clock;
   /** Told once in a while why it is not there yet, in a sentence. */
   onWaiting: (why: string) => void;
@@ -22,12 +23,12 @@ const waitingAfterMs = 30_000;
  */
 export async function downloadManifest(
   digest: string,
-  { hubUrl, token, clock, onWaiting }: ManifestDownload,
+  { hubUrl, access, clock, onWaiting }: ManifestDownload,
   signal: AbortSignal,
 ): Promise<Buffer> {
   let saidAt = clock.now();
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(maxPauseMs, pauseMs * 2)) {
-    const got = await getOnce(`${hubUrl}/manifests/${digest}`, token, signal);
+    const got = await getOnce(`${hubUrl}/manifests/${digest}`, access, signal);
     throwIfAborted(signal);
     if (typeof got !== 'string') return got;
     if (clock.now() - saidAt >= waitingAfterMs) {
@@ -40,15 +41,17 @@ export async function downloadManifest(
 }
 
 /** The bytes, or why they could not be had this time. */
-async function getOnce(url: string, token: string, signal: AbortSignal): Promise<Buffer | string> {
+async function getOnce(url: string, access: ManifestDownload['access'], signal: AbortSignal): Promise<Buffer | string> {
   try {
+    const session = await access.session(signal);
     const response = await fetch(url, {
-      headers: { authorization: `Bearer ${token}` },
+      headers: { authorization: `Bearer ${session}` },
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
     });
     if (!response.ok || !response.body) {
       await response.body?.cancel();
+      if (response.status === 401) access.forget(session);
       return `HTTP ${response.status}`;
     }
     const pieces: Uint8Array[] = [];

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Target } from '@starling/shared/version-key.ts';
 
 // The data folder:
-//   agent.lock  outbox.jsonl  keys/<project>.json  packs/<sha256>
+//   agent.lock  identity/  outbox.jsonl  keys/<project>.json  packs/<sha256>
 //   projects/<project>/journal.json  program.json  port  run/  logs/program.log
 //   projects/<project>/current -> slots/<slot>
 //   projects/<project>/slots/<slot>/  <slot>.manifest.json  <slot>.partial/

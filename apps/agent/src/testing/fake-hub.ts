@@ -1,14 +1,29 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { holdsKey, readCredential, sessionRequest } from '@starling/shared/agent-identity.ts';
+import { agentEnrolment } from '@starling/shared/enrolment.ts';
 import { type AgentFrame, agentFrame, type HubFrame, type MachineReport } from '@starling/shared/hub-protocol.ts';
+import { generateSigningKey, Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import { type WebSocket, WebSocketServer } from 'ws';
 
-/** A hub that serves manifests from a folder, hands out the keys it was given and collects what agents say. */
+/**
+ * A hub that serves manifests from a folder, hands out the keys it was given and collects what agents say. It lets agents
+ * in as a real one does, with an enrolment token first, and then with sessions.
+ */
 export class FakeHub {
-  static readonly token = 'agent-token';
+  static readonly token = 'enrol-me';
+  /** The public key of each machine that enrolled. */
+  readonly enrolled = new Map<string, string>();
+  readonly revoked = new Set<string>();
+  readonly sessions = new Set<string>();
+  /** How often each path was posted to. */
+  readonly posts = new Map<string, number>();
+  /** Replaced, it trusts no credential from before. */
+  signing = generateSigningKey();
   readonly frames: AgentFrame[] = [];
   readonly reports: MachineReport[] = [];
   readonly keys = new Map<string, VersionKey>();
@@ -26,14 +41,19 @@ export class FakeHub {
     const server = createServer();
     const hub = new FakeHub(server);
     server.on('request', (request, response) => {
-      if (request.headers.authorization !== `Bearer ${FakeHub.token}`) return response.writeHead(401).end();
+      if (request.method === 'POST') return void hub.#answerPost(request, response);
+      if (!hub.#hasSession(request)) return response.writeHead(401).end();
       hub.manifestRequests += 1;
       readFile(join(folder, request.url ?? '')).then(
         (bytes) => response.writeHead(200).end(bytes),
         () => response.writeHead(404).end(),
       );
     });
-    const sockets = new WebSocketServer({ server, path: '/agent' });
+    const sockets = new WebSocketServer({
+      server,
+      path: '/agent',
+      verifyClient: ({ req }: { req: IncomingMessage }) => hub.#hasSession(req),
+    });
     sockets.on('connection', (socket) => hub.#serve(socket));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return hub;
@@ -90,6 +110,39 @@ export class FakeHub {
     this.drop();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #hasSession({ headers }: IncomingMessage): boolean {
+    return this.sessions.has(headers.authorization?.replace('Bearer ', '') ?? '');
+  }
+
+  async #answerPost(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url ?? '';
+    this.posts.set(path, (this.posts.get(path) ?? 0) + 1);
+    const body = JSON.parse((await request.setEncoding('utf8').toArray()).join('')) as Record<string, unknown>;
+    const { status, ...answer } = this.#take(path, body);
+    response.writeHead(status as number).end(JSON.stringify(answer));
+  }
+
+  #take(path: string, body: Record<string, unknown>): { status: number; [member: string]: unknown } {
+    if (path === '/agents/challenge') return { status: 200, hub: 'fake', nonce: randomUUID() };
+    if (path === '/enrol') {
+      const { token, name, region, publicKey } = agentEnrolment.parse(body);
+      if (this.enrolled.get(name) !== publicKey && token !== FakeHub.token)
+        return { status: 401, code: 'UNAUTHENTICATED', message: 'This enrolment token is not known here.' };
+      this.enrolled.set(name, publicKey);
+      const signer = new Signer('agent-credential', this.signing.privatePem);
+      return { status: 200, ...signer.sign({ format: 1, machine: name, region, publicKey, issuedAt: 1 }) };
+    }
+    const { credential: candidate, nonce, signature } = sessionRequest.parse(body);
+    const credential = readCredential(candidate, new TrustedKeys('agent-credential', [this.signing.publicPem]));
+    if (typeof credential === 'string') return { status: 403, code: 'NOT_TRUSTED', message: credential };
+    if (this.revoked.has(credential.machine)) return { status: 403, code: 'REVOKED', message: 'it was revoked' };
+    if (!holdsKey(credential, { hub: 'fake', nonce }, signature))
+      return { status: 403, code: 'BAD_PROOF', message: 'a wrong signature' };
+    const session = randomUUID();
+    this.sessions.add(session);
+    return { status: 200, session, expiresInMs: 60_000 };
   }
 
   #serve(socket: WebSocket): void {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunSpec } from '@starling/shared/manifest.ts';
@@ -25,6 +25,7 @@ export class Scene {
 
   static async open(): Promise<Scene> {
     const folder = await mkdtemp(join(tmpdir(), 'starling-agent-'));
+    await writeFile(join(folder, 'token'), `${FakeHub.token}\n`);
     return new Scene(folder, await FakeHub.start(folder));
   }
 
@@ -43,7 +44,7 @@ export class Scene {
       region: 'eu',
       labels: { rack: 'r1' },
       hubUrl: this.hub.url,
-      token: FakeHub.token,
+      tokenFile: join(this.folder, 'token'),
       manifestKeys: new TrustedKeys('manifest', [manifestKey.publicPem]),
       versionKeys: new TrustedKeys('version-key', [versionKeyPair.publicPem]),
       swarmHost: '127.0.0.1',

@@ -1,4 +1,5 @@
 import type { Clock } from '@starling/shared/clock.ts';
+import type { Signer } from '@starling/shared/signing.ts';
 import type { PersonCaller } from '../accounts/tokens.ts';
 import type { Send } from '../alerts/senders.ts';
 import type { Database } from '../db/connect.ts';
@@ -31,6 +32,8 @@ export interface ApiDependencies {
   stores: BuildStores;
   /** What `starling doctor` looks at. */
   checks: readonly Check[];
+  /** Signs the credentials of agents; without it no agent can enrol. */
+  agentCredentials?: Signer | undefined;
   /** What the webhook secrets of projects are derived from; without it no webhook is accepted. */
   webhookSecret?: string | undefined;
   version: string;

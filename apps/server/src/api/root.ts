@@ -7,6 +7,7 @@ import { doctorRouter } from './doctor.ts';
 import { approvalsRouter, freezesRouter } from './gates.ts';
 import { historyRouter } from './history.ts';
 import { hubsRouter } from './hubs.ts';
+import { identitiesRouter } from './identities.ts';
 import { jobsRouter } from './jobs.ts';
 import { machinesRouter } from './machines.ts';
 import { overviewRouter } from './overview.ts';
@@ -32,6 +33,7 @@ export const rootRouter = router({
   freezes: freezesRouter,
   history: historyRouter,
   hubs: hubsRouter,
+  identities: identitiesRouter,
   jobs: jobsRouter,
   machines: machinesRouter,
   overview: overviewRouter,

@@ -9,6 +9,7 @@ import { serveAudit } from './audit-route.ts';
 import { callerOf, presentedBy } from './caller.ts';
 import { registerConsole } from './console-routes.ts';
 import type { ApiDependencies, Context } from './context.ts';
+import { registerEnrolRoute } from './enrol-route.ts';
 import { type ReadMetrics, serveMetrics } from './metrics-route.ts';
 import { registerOpenIdRoutes } from './openid-routes.ts';
 import { registerPlainHttp } from './plain-http.ts';
@@ -95,6 +96,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
   const sessionRoutes = { database, log, clock, sessions, secure, wrongTries };
   registerSessionRoutes(server, sessionRoutes);
+  registerEnrolRoute(server, dependencies, wrongTries);
   if (openId) registerOpenIdRoutes(server, openId, sessionRoutes);
   /** What the sign-in page offers. */
   server.get('/session/ways', (_request, reply) => reply.send({ openId: openId !== undefined }));

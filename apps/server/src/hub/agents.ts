@@ -4,6 +4,7 @@ import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { WebSocket } from 'ws';
 import type { Logger } from '../lib/log.ts';
 import { AgentConnection, type Hello, type LaterFrame } from './agent-connection.ts';
+import type { SessionOwner } from './agent-sessions.ts';
 import type { MachineState, ReportQueue } from './report-queue.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -32,8 +33,8 @@ interface Connected {
 export class Agents {
   readonly #options: AgentsOptions;
   readonly #connected = new Map<string, Connected>();
-  /** Every open socket, those that have not said hello too. */
-  readonly #open = new Set<AgentConnection>();
+  /** Every open socket, those that have not said hello too, with whose session it was opened. */
+  readonly #open = new Map<AgentConnection, SessionOwner>();
 
   constructor(options: AgentsOptions) {
     this.#options = options;
@@ -47,19 +48,26 @@ export class Agents {
     return [...this.#connected.values()].map(({ state }) => state);
   }
 
-  /** Takes over a socket whose token was checked. */
-  accept(socket: WebSocket, remoteAddress: string): void {
+  /** Takes over a socket that shows the session of `owner`; it speaks for that machine alone. */
+  accept(socket: WebSocket, remoteAddress: string, owner: SessionOwner): void {
     const connection = new AgentConnection(
       socket,
       {
-        onHello: (from, hello) => this.#onHello(from, hello, remoteAddress),
+        onHello: (from, hello) => this.#onHello(from, hello, remoteAddress, owner),
         onFrame: (from, frame) => this.#onFrame(from, frame),
         onClose: (from) => this.#onClose(from),
       },
       this.#options.clock,
     );
-    this.#open.add(connection);
+    this.#open.set(connection, owner);
     socket.once('close', () => this.#open.delete(connection));
+  }
+
+  /** Ends every connection of a key that was revoked. */
+  shutOut({ machine, keyHash }: SessionOwner): void {
+    for (const [connection, owner] of this.#open) {
+      if (owner.keyHash === keyHash) connection.refuse(`the identity of ${machine} was revoked`);
+    }
   }
 
   /** Tells every agent a new key. */
@@ -82,21 +90,22 @@ export class Agents {
   }
 
   checkPulses(): void {
-    for (const connection of this.#open) connection.checkPulse();
+    for (const connection of this.#open.keys()) connection.checkPulse();
   }
 
   closeAll(): void {
-    for (const connection of this.#open) connection.close(1001, 'the hub is stopping');
+    for (const connection of this.#open.keys()) connection.close(1001, 'the hub is stopping');
   }
 
   terminateAll(): void {
-    for (const connection of this.#open) connection.terminate();
+    for (const connection of this.#open.keys()) connection.terminate();
   }
 
-  #onHello(connection: AgentConnection, hello: Hello, remoteAddress: string): string | undefined {
+  #onHello(connection: AgentConnection, hello: Hello, remoteAddress: string, owner: SessionOwner): string | undefined {
     const { region, reports, log } = this.#options;
     const { machine, labels, agentVersion } = hello;
     if (hello.region !== region) return `this hub is of the region ${region}, the agent of ${hello.region}`;
+    if (machine !== owner.machine) return `this is the session of ${owner.machine}, not of ${machine}`;
     const earlier = this.#connected.get(machine);
     if (earlier) {
       log.info(`${machine} connected again; its earlier connection is closed`);

@@ -3,8 +3,9 @@ import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { sha256Hex } from '@starling/shared/words.ts';
+import type { AgentRequests } from './agent-requests.ts';
+import type { AgentSessions } from './agent-sessions.ts';
 import { parseByteRange } from './byte-range.ts';
-import { bearerMatches } from './token.ts';
 
 export interface ServedBytes {
   manifest(digest: string): { path: string } | 'pulling' | undefined;
@@ -12,19 +13,24 @@ export interface ServedBytes {
 }
 
 export interface RequestOptions {
-  agentToken: string;
+  sessions: AgentSessions;
+  posts: AgentRequests;
   bytes: ServedBytes;
   /** What `/healthz` answers. */
   health: () => object;
 }
 
-/** Answers `GET /healthz`, and with the agents' token `GET|HEAD /manifests/<digest>` and `/packs/<sha256>`. */
+/**
+ * Answers `GET /healthz`, what agents post to prove who they are, and with an agent's session `GET|HEAD
+ * /manifests/<digest>` and `/packs/<sha256>`.
+ */
 export async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: RequestOptions,
 ): Promise<void> {
   const path = (request.url ?? '/').split('?')[0] ?? '/';
+  if (request.method === 'POST' && (await options.posts.answer(path, request, response))) return;
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');
     return say(response, 405, 'only GET and HEAD are answered here');
@@ -33,9 +39,9 @@ export async function answer(
   const [, kind, digest, ...more] = path.split('/');
   if ((kind !== 'manifests' && kind !== 'packs') || more.length > 0 || !sha256Hex.safeParse(digest).success)
     return say(response, 404, `there is nothing at ${path}`);
-  if (!bearerMatches(request.headers.authorization, options.agentToken)) {
+  if (!options.sessions.ownerOf(request.headers.authorization)) {
     response.setHeader('www-authenticate', 'Bearer');
-    return say(response, 401, 'the agent token is missing or wrong');
+    return say(response, 401, 'there is no such session of an agent, or it is over');
   }
   const name = digest as string;
   const found = kind === 'manifests' ? options.bytes.manifest(name) : options.bytes.pack(name);

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { agentToken, makeBuild, makeKey, sha256, startTestHub, TestAgent, temporaryFolder, until } from './test-hub.ts';
+import { makeBuild, makeKey, sessionOf, sha256, startTestHub, TestAgent, temporaryFolder, until } from './test-hub.ts';
 
 describe('a hub and its agents', () => {
   it('says every key, then welcome, and pushes a new key to all', async () => {
@@ -57,9 +57,10 @@ describe('a hub and its agents', () => {
     await until(() => after.of('key').some(({ key }) => key.sequence === 2));
   });
 
-  it('refuses a wrong token, another region, and what is no protocol', async () => {
+  it('refuses what is no session, another machine or region, and what is no protocol', async () => {
     const { hub, get } = await startTestHub();
-    for (const token of ['wrong', `${agentToken}x`]) {
+    const session = await sessionOf(hub.url, 'm1');
+    for (const token of ['wrong', `${session}x`]) {
       const agent = new TestAgent(hub.url, token);
       await expect(agent.opened()).rejects.toThrow('401');
     }
@@ -67,8 +68,12 @@ describe('a hub and its agents', () => {
     await until(() => elsewhere.closeCode !== undefined);
     expect(elsewhere.of('refused')[0]?.reason).toContain('eu');
 
-    const impatient = new TestAgent(hub.url);
-    await impatient.opened();
+    const impostor = await TestAgent.connect(hub.url, 'm2');
+    impostor.hello('m1');
+    await until(() => impostor.closeCode !== undefined);
+    expect(impostor.of('refused')[0]?.reason).toBe('this is the session of m2, not of m1');
+
+    const impatient = await TestAgent.connect(hub.url, 'm1');
     impatient.report(1);
     await until(() => impatient.closeCode !== undefined);
     expect(impatient.of('refused')[0]?.reason).toContain('hello');
@@ -160,7 +165,7 @@ describe('a hub and its packs', () => {
     expect(membership.progress().bytesDone).toBe(6_000_000);
   });
 
-  it('answers ranges of a pack, with the token only', async () => {
+  it('answers ranges of a pack, with a session only', async () => {
     const build = makeBuild(300_000);
     const { keys, blobs, get, health } = await startTestHub();
     const path = `/packs/${build.manifest.pack.sha256}`;

@@ -10,13 +10,15 @@ import type { Swarm } from '@starling/swarm/swarm.ts';
 import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
 import { WebSocketServer } from 'ws';
 import { Loop } from '../lib/loop.ts';
+import { AgentRequests } from './agent-requests.ts';
+import { AgentSessions } from './agent-sessions.ts';
 import { Agents } from './agents.ts';
 import { answer } from './http-requests.ts';
 import { KnownKeys } from './known-keys.ts';
 import type { HubOptions, RunningHub } from './ports.ts';
 import { ReportQueue } from './report-queue.ts';
+import { Revocations } from './revocations.ts';
 import { Shelf } from './shelf.ts';
-import { bearerMatches } from './token.ts';
 import { Tracker } from './tracker.ts';
 
 const maxReports = 20_000;
@@ -24,6 +26,7 @@ const maxSwarmConnections = 500;
 const handOutEveryMs = 500;
 const pulseEveryMs = 10_000;
 const idleSocketTimeoutMs = 120_000;
+const requestTimeoutMs = 30_000;
 const watchPauseMs = 1_000;
 const farewellMs = 1_000;
 
@@ -55,6 +58,8 @@ class Hub implements RunningHub {
   readonly #tracker: Tracker;
   readonly #reports: ReportQueue;
   readonly #agents: Agents;
+  readonly #revocations: Revocations;
+  readonly #sessions: AgentSessions;
   readonly #server: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false });
   readonly #loops: Loop[];
@@ -105,13 +110,32 @@ class Hub implements RunningHub {
       clock,
       log,
     });
+    this.#revocations = new Revocations({
+      control,
+      path: join(dataDir, 'revoked-agents.json'),
+      clock,
+      log,
+      onRevoked: (agent) => {
+        this.#sessions.end(agent);
+        this.#agents.shutOut(agent);
+      },
+    });
+    this.#sessions = new AgentSessions({
+      hub: name,
+      region,
+      trusted: new TrustedKeys('agent-credential', trusted.agentCredentials),
+      revocations: this.#revocations,
+      clock,
+    });
+    const posts = new AgentRequests({ sessions: this.#sessions, control, clock, log });
     this.#loops = [
       new Loop({ name: 'handout', everyMs: handOutEveryMs, clock, log, pass: async () => this.#tracker.handOutDue() }),
       new Loop({ name: 'pulse', everyMs: pulseEveryMs, clock, log, pass: async () => this.#agents.checkPulses() }),
     ];
     this.#server = createServer((request, response) => {
       answer(request, response, {
-        agentToken: options.agentToken,
+        sessions: this.#sessions,
+        posts,
         bytes: {
           manifest: (digest) => this.#shelf.manifest(digest) ?? this.#unknown(),
           pack: (sha256) => this.#shelf.pack(sha256) ?? this.#unknown(),
@@ -123,16 +147,19 @@ class Hub implements RunningHub {
       });
     });
     this.#server.timeout = idleSocketTimeoutMs;
+    this.#server.requestTimeout = requestTimeoutMs;
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
   async start(): Promise<RunningHub> {
     const { log, listen } = this.#options;
     await this.#shelf.open();
+    await this.#revocations.load();
     this.url = await this.#listen(listen.host, listen.port);
     if (await this.#keys.load()) this.#useKeys();
     for (const loop of this.#loops) loop.start();
     this.#reports.start();
+    this.#revocations.start();
     this.#watching = this.#watch();
     log.info(
       `hub of ${this.#options.region} at ${this.url}, swarm at ${this.#swarm.address.host}:${this.#swarm.address.port}`,
@@ -147,7 +174,7 @@ class Hub implements RunningHub {
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#watching, ...this.#loops.map((loop) => loop.stop())]);
+    await Promise.all([this.#watching, this.#revocations.stop(), ...this.#loops.map((loop) => loop.stop())]);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#agents.closeAll();
     this.#server.closeIdleConnections();
@@ -187,13 +214,16 @@ class Hub implements RunningHub {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
+    const owner = this.#sessions.ownerOf(request.headers.authorization);
     const refusal = this.#upgradeRefusal(request);
-    if (refusal) {
-      socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    if (refusal || !owner) {
+      socket.end(`HTTP/1.1 ${refusal ?? '401 Unauthorized'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
     const { remoteAddress = '' } = request.socket;
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#agents.accept(webSocket, remoteAddress));
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#agents.accept(webSocket, remoteAddress, owner),
+    );
   }
 
   /** Before the keys are known, what no known key names may be named by one of them. */
@@ -203,7 +233,6 @@ class Hub implements RunningHub {
 
   #upgradeRefusal(request: IncomingMessage): string | undefined {
     if (request.url?.split('?')[0] !== '/agent') return '404 Not Found';
-    if (!bearerMatches(request.headers.authorization, this.#options.agentToken)) return '401 Unauthorized';
     return this.#stopping.signal.aborted ? '503 Service Unavailable' : undefined;
   }
 
@@ -247,7 +276,9 @@ class Hub implements RunningHub {
     const { name, region } = this.#options;
     const builds = this.#shelf.describe();
     const control = this.#reports.lastError ?? '';
-    const isWell = this.#keysError === '' && control === '' && builds.every(({ reason }) => reason === '');
+    const revocations = this.#revocations.lastError ?? '';
+    const isWell =
+      this.#keysError === '' && control === '' && revocations === '' && builds.every(({ reason }) => reason === '');
     return {
       status: isWell ? 'ok' : 'degraded',
       hub: name,
@@ -259,6 +290,7 @@ class Hub implements RunningHub {
         sequences: Object.fromEntries(this.#keys.all().map(({ project, sequence }) => [project, sequence])),
       },
       control: { error: control, reportsWaiting: this.#reports.size },
+      revokedAgents: { known: this.#revocations.isKnown, count: this.#revocations.count, error: revocations },
       builds,
       swarms: this.#tracker.describe(),
     };

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { AgentCredential } from '@starling/shared/agent-identity.ts';
 import type { Clock } from '@starling/shared/clock.ts';
+import type { AgentEnrolment } from '@starling/shared/enrolment.ts';
 import type { HubReport } from '@starling/shared/hub-protocol.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { Logger } from '../lib/log.ts';
@@ -27,22 +29,26 @@ export interface RegionBlobs {
 export interface Control {
   /** Resolves once control has made the batch its own; the same batch may come twice. */
   report(batch: HubReport): Promise<void>;
+  /** Makes an agent known; resolves with its credential. Rejects with a StarlingError when control refuses it. */
+  enrolAgent(request: AgentEnrolment): Promise<AgentCredential>;
+  /** The agents of the region that were revoked since the one numbered `after`, in order; more when not complete. */
+  revokedAgents(
+    after: number,
+  ): Promise<{ revoked: { id: number; machine: string; keyHash: string }[]; isComplete: boolean }>;
 }
 
 export interface HubOptions {
   /** The hub's name, unlike that of any other. */
   name: string;
   region: string;
-  /** For packs, manifests and the last keys; made when it is not there. All of it can be pulled again. */
+  /** For packs, manifests, the last keys and who was revoked; made when it is not there. All of it can be had again. */
   dataDir: string;
   /** Where agents connect; port 0 takes any free one. */
   listen: { host: string; port: number };
   /** Where other members of the swarm connect; port 0 takes any free one. */
   swarm: { host: string; port: number; maxConnections?: number };
-  /** What every agent of the region presents as its bearer token. */
-  agentToken: string;
-  /** Public keys (PEM) trusted for manifests and for version keys. */
-  trusted: { manifests: readonly string[]; versionKeys: readonly string[] };
+  /** Public keys (PEM) trusted for manifests, for version keys and for the credentials of agents. */
+  trusted: { manifests: readonly string[]; versionKeys: readonly string[]; agentCredentials: readonly string[] };
   keys: KeySource;
   blobs: RegionBlobs;
   control: Control;

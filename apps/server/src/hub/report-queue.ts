@@ -17,7 +17,7 @@ export type MachineState = HubReport['machines'][number];
 export interface ReportQueueOptions {
   hub: string;
   region: string;
-  control: Control;
+  control: Pick<Control, 'report'>;
   clock: Clock;
   log: Logger;
   /** Reports held for control, over all machines. */

@@ -3,8 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import {
+  type AgentCredential,
+  agentChallenge,
+  answerChallenge,
+  hashOfAgentKey,
+  publicKeyOf,
+  sessionAnswer,
+} from '@starling/shared/agent-identity.ts';
 import { canonicalJson } from '@starling/shared/canonical-json.ts';
 import { systemClock } from '@starling/shared/clock.ts';
+import type { AgentEnrolment } from '@starling/shared/enrolment.ts';
+import { StarlingError } from '@starling/shared/errors.ts';
 import type { AgentFrame, HubFrame, HubReport, MachineReport } from '@starling/shared/hub-protocol.ts';
 import type { Manifest, UnsignedManifest } from '@starling/shared/manifest.ts';
 import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
@@ -19,11 +29,15 @@ import type { HubOptions, KeySource, RegionBlobs, RunningHub } from './ports.ts'
 // A hub between in-memory ports, and an agent's side of the protocol, for the tests of this folder.
 
 export const region = 'eu';
-export const agentToken = 'agents-of-eu';
-const signing = { manifest: generateSigningKey(), key: generateSigningKey() };
+const signing = { manifest: generateSigningKey(), key: generateSigningKey(), agent: generateSigningKey() };
 const manifestSigner = new Signer('manifest', signing.manifest.privatePem);
 const keySigner = new Signer('version-key', signing.key.privatePem);
-export const trusted = { manifests: [signing.manifest.publicPem], versionKeys: [signing.key.publicPem] };
+const credentialSigner = new Signer('agent-credential', signing.agent.privatePem);
+export const trusted = {
+  manifests: [signing.manifest.publicPem],
+  versionKeys: [signing.key.publicPem],
+  agentCredentials: [signing.agent.publicPem],
+};
 export const silent = pino({ level: 'silent' });
 
 export const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
@@ -104,6 +118,41 @@ export function makeKey(
   });
 }
 
+export const goodToken = 'enrol-me';
+const machineKeys = new Map<string, ReturnType<typeof generateSigningKey>>();
+/** The key pair of a machine, the same for the whole test file. */
+export function keyOfMachine(machine: string): ReturnType<typeof generateSigningKey> {
+  const key = machineKeys.get(machine) ?? generateSigningKey();
+  machineKeys.set(machine, key);
+  return key;
+}
+
+/** What control would have answered when the machine enrolled. */
+export function credentialOf(machine: string, more: Partial<AgentCredential> = {}): AgentCredential {
+  const publicKey = publicKeyOf(keyOfMachine(machine).privatePem);
+  return credentialSigner.sign({ format: 1 as const, machine, region, publicKey, issuedAt: 1, ...more });
+}
+
+export const post = (url: string, body: object): Promise<Response> =>
+  fetch(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+
+/** What the machine answers to a new challenge of the hub. */
+export async function proofFor(url: string, machine: string, credential = credentialOf(machine)) {
+  const challenge = agentChallenge.parse(await (await post(`${url}/agents/challenge`, {})).json());
+  const signature = answerChallenge(keyOfMachine(machine).privatePem, machine, challenge);
+  return { credential, nonce: challenge.nonce, signature };
+}
+
+/** A new session of the machine at a hub, once the hub is ready. */
+export async function sessionOf(url: string, machine: string): Promise<string> {
+  for (;;) {
+    const answer = await post(`${url}/agents/session`, await proofFor(url, machine));
+    if (answer.ok) return sessionAnswer.parse(await answer.json()).session;
+    if (answer.status !== 503) throw new Error(`${machine} got no session: ${await answer.text()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 export class MemoryKeys implements KeySource {
   #keys: VersionKey[] = [];
   readonly #watchers = new Set<(key: VersionKey) => void>();
@@ -170,9 +219,37 @@ export class MemoryControl {
   readonly batches: HubReport[] = [];
   failure: Error | undefined;
 
+  readonly enrolments: AgentEnrolment[] = [];
+  readonly revoked: { id: number; machine: string; keyHash: string }[] = [];
+  /** The numbers from which on was asked for revoked agents. */
+  readonly askedAfter: number[] = [];
+
   async report(batch: HubReport): Promise<void> {
     if (this.failure) throw this.failure;
     this.batches.push(batch);
+  }
+
+  async enrolAgent(request: AgentEnrolment): Promise<AgentCredential> {
+    if (this.failure) throw this.failure;
+    if (request.token !== goodToken) throw new StarlingError('UNAUTHENTICATED', 'no such token', { field: 'token' });
+    this.enrolments.push(request);
+    return credentialOf(request.name, { publicKey: request.publicKey });
+  }
+
+  async revokedAgents(after: number) {
+    if (this.failure) throw this.failure;
+    this.askedAfter.push(after);
+    return { revoked: this.revoked.filter(({ id }) => id > after).slice(0, 2), isComplete: this.#isLast(after) };
+  }
+
+  #isLast(after: number): boolean {
+    return this.revoked.filter(({ id }) => id > after).length < 2;
+  }
+
+  /** Control knows from now on that the machine's key is revoked. */
+  revoke(machine: string): void {
+    const keyHash = hashOfAgentKey(publicKeyOf(keyOfMachine(machine).privatePem));
+    this.revoked.push({ id: this.revoked.length + 1, machine, keyHash });
   }
 
   get reports(): HubReport['reports'] {
@@ -201,6 +278,7 @@ export interface Health {
   builds: { build: string; state: string; reason: string; bytesDone: number }[];
   keys: { error: string };
   control: { error: string };
+  revokedAgents: { known: boolean; count: number; error: string };
   swarm: { host: string; port: number };
 }
 
@@ -216,7 +294,6 @@ export async function startTestHub(parts: Partial<TestHub> & { options?: Partial
     dataDir,
     listen: { host: '127.0.0.1', port: 0 },
     swarm: { host: '127.0.0.1', port: 0 },
-    agentToken,
     trusted,
     keys,
     blobs,
@@ -226,8 +303,12 @@ export async function startTestHub(parts: Partial<TestHub> & { options?: Partial
     ...parts.options,
   });
   onTestFinished(() => hub.stop());
-  const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
-    fetch(hub.url + path, { method, headers: { authorization: `Bearer ${agentToken}`, ...headers } });
+  let session: Promise<string> | undefined;
+  const get = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
+    // Looking at the health must not wait for what it tells about.
+    session ??= path === '/healthz' ? undefined : sessionOf(hub.url, 'reader');
+    return fetch(hub.url + path, { method, headers: { authorization: `Bearer ${await session}`, ...headers } });
+  };
   const health = async () => (await (await get('/healthz')).json()) as Health;
   return { hub, keys, blobs, control, dataDir, get, health };
 }
@@ -238,7 +319,7 @@ export class TestAgent {
   readonly socket: WebSocket;
   closeCode: number | undefined;
 
-  constructor(url: string, token = agentToken) {
+  constructor(url: string, token: string) {
     this.socket = new WebSocket(`${url.replace('http:', 'ws:')}/agent`, {
       headers: { authorization: `Bearer ${token}` },
     });
@@ -256,9 +337,15 @@ export class TestAgent {
     machine: string,
     more: Partial<Extract<AgentFrame, { type: 'hello' }>> = {},
   ): Promise<TestAgent> {
-    const agent = new TestAgent(url);
-    await agent.opened();
+    const agent = await TestAgent.connect(url, machine);
     agent.hello(machine, more);
+    return agent;
+  }
+
+  /** Connects with a session of the machine. */
+  static async connect(url: string, machine: string): Promise<TestAgent> {
+    const agent = new TestAgent(url, await sessionOf(url, machine));
+    await agent.opened();
     return agent;
   }
 

@@ -42,13 +42,15 @@ const isItsTurn = sql`not exists (select 1 from deployment_tasks earlier where e
 const pauseIsOver = sql`(t.finished_at is null
   or t.finished_at + least(60, 5 * power(2, t.attempts - 1)) * interval '1 second' <= now())`;
 
-/** The next command for a worker with these labels, now RUNNING; undefined when there is none, or the worker is drained. */
+/** The next command for a worker with these labels, now RUNNING; undefined when there is none, or the worker is drained or shut out. */
 export function takeCommandTask(database: Database, worker: string, labels: Record<string, string>) {
   return take(
     database,
     worker,
     sql`t.spec->>'type' = 'command' and coalesce(t.spec->'workerLabels', '{}') <@ ${JSON.stringify(labels)}::jsonb
-      and not exists (select 1 from workers w where w.name = ${worker} and w.draining_since is not null)`,
+      and not exists (select 1 from workers w where w.name = ${worker} and w.draining_since is not null)
+      and not exists (
+        select 1 from identities i where i.kind = 'worker' and i.name = ${worker} and i.revoked_at is not null)`,
   );
 }
 

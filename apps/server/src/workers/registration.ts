@@ -14,11 +14,12 @@ import {
   takeName,
   type WorkerIdentity,
 } from './registry.ts';
+import { whyShutOut } from './standing.ts';
 
 // A worker says that it is there as long as it is. When another process took its name meanwhile (which it may once we
 // were silent for too long, say in a virtual machine that stood still), it takes no job any more: two under one name
 // could not be told apart by whoever looks or drains. What it builds it still finishes, as the attempt has a number of
-// its own. As soon as the other is gone it takes the name back.
+// its own. As soon as the other is gone it takes the name back. The same goes for a worker whose identity was revoked.
 
 export interface RegistrationOptions {
   database: Database;
@@ -44,7 +45,7 @@ export interface Registration {
 /**
  * Registers a worker, and keeps saying that it is alive. The caller holds the lock of its place, so whoever was
  * registered there is dead. A name that is held from another place is waited for as long as a dead one takes to fall
- * silent; then CONFLICT, since that one lives.
+ * silent; then CONFLICT, since that one lives. FORBIDDEN when it is not enrolled, or was revoked.
  */
 export async function registerWorker(options: RegistrationOptions): Promise<Registration> {
   const { database, worker, clock, log, refreshMs = refreshEveryMs, aliveMs = aliveForMs } = options;
@@ -97,10 +98,17 @@ export async function registerWorker(options: RegistrationOptions): Promise<Regi
 
   async function pass(): Promise<void> {
     if (since) {
-      if (await refreshName(database, name, since)) return;
+      if (await refreshName(database, worker, since)) return;
       since = undefined;
-      log.error(`another process has the name ${name}; no job is taken until it is gone`);
+      const shutOut = await whyShutOut(database, name, worker.credentialHash);
+      log.error(
+        shutOut
+          ? `${shutOut.message}; no job is taken any more`
+          : `another process has the name ${name}; no job is taken until it is gone`,
+      );
     }
+    // Said once, above; it is not let in again by waiting, but an administrator may have mended it.
+    if (await whyShutOut(database, name, worker.credentialHash)) return;
     // Not as the heir of our place: if two hosts are called the same they would take it from each other for ever.
     if (!(await take(false))) log.info(`the name ${name} is ours again`);
   }

@@ -2,9 +2,11 @@ import { and, eq, isNull, lt, sql } from 'drizzle-orm';
 import { workers } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
 import type { Labels } from './labels.ts';
+import { isEnrolled, whyShutOut } from './standing.ts';
 
 // A worker's row is a lease on its name. Who holds it is told by `started_at`, which is its own for each process: every
-// later write names it, and changes nothing once another process has the name. All times are the database's.
+// later write names it, and changes nothing once another process has the name, or once the identity that the worker shows
+// was revoked. All times are the database's.
 
 /** A worker that has not said anything for this long counts as dead: three of the pauses between two refreshes. */
 export const aliveForMs = 30_000;
@@ -18,6 +20,8 @@ export interface WorkerIdentity {
   /** Host and data folder. */
   place: string;
   version: string;
+  /** SHA-256 of the secret that it enrolled with. */
+  credentialHash: string;
 }
 
 export interface NameHolder {
@@ -32,13 +36,15 @@ const silentFor = (milliseconds: number) =>
 /**
  * Takes the name: free, given up, silent for `aliveMs`, or held by a process of the same place when the caller knows that
  * one to be dead (`heirOfPlace`). Returns since when it is ours and whether that one had it before, or who holds it. A
- * drain by a person outlives the process; one that came from its own stop does not.
+ * drain by a person outlives the process; one that came from its own stop does not. Throws when it is shut out.
  */
 export async function takeName(
   database: Database,
-  { name, labels, place, version }: WorkerIdentity,
+  { name, labels, place, version, credentialHash }: WorkerIdentity,
   { heirOfPlace, aliveMs = aliveForMs }: { heirOfPlace: boolean; aliveMs?: number },
 ): Promise<{ since: Date; inherited: boolean } | { holder: NameHolder }> {
+  const shutOut = await whyShutOut(database, name, credentialHash);
+  if (shutOut) throw shutOut;
   const [before] = await database.select({ place: workers.host }).from(workers).where(eq(workers.name, name));
   const [row] = await database
     .insert(workers)
@@ -54,7 +60,7 @@ export async function takeName(
         stoppedAt: null,
         drainingSince: sql`case when ${workers.drainedBy} is null then null else ${workers.drainingSince} end`,
       },
-      setWhere: sql`${workers.stoppedAt} is not null or ${silentFor(aliveMs)} or (${heirOfPlace} and ${workers.host} = ${place})`,
+      setWhere: sql`${isEnrolled(name, credentialHash)} and (${workers.stoppedAt} is not null or ${silentFor(aliveMs)} or (${heirOfPlace} and ${workers.host} = ${place}))`,
     })
     .returning({ since: workers.startedAt });
   // Nobody came between the two statements: from another place the name could not have been inherited.
@@ -69,12 +75,16 @@ export async function takeName(
   return { holder: holder ?? { place: 'unknown', silentMs: 0 } };
 }
 
-/** Says that the worker is alive. False when another process has its name. */
-export async function refreshName(database: Database, name: string, since: Date): Promise<boolean> {
+/** Says that the worker is alive. False when another process has its name, or it was shut out. */
+export async function refreshName(
+  database: Database,
+  { name, credentialHash }: Pick<WorkerIdentity, 'name' | 'credentialHash'>,
+  since: Date,
+): Promise<boolean> {
   const rows = await database
     .update(workers)
     .set({ lastSeenAt: sql`now()`, stoppedAt: null })
-    .where(and(eq(workers.name, name), eq(workers.startedAt, since)))
+    .where(and(eq(workers.name, name), eq(workers.startedAt, since), isEnrolled(name, credentialHash)))
     .returning({ name: workers.name });
   return rows.length === 1;
 }
