@@ -5,6 +5,7 @@ import { type ApiClient, connectApi } from '@starling/local/api-client.ts';
 import { Child } from '@starling/local/child.ts';
 import { inheritedEnvironment } from '@starling/local/config.ts';
 import { createDatabase, startEmbeddedPostgres } from '@starling/local/embedded-postgres.ts';
+import { enrolmentFor } from '@starling/local/enrol.ts';
 import { choosePorts } from '@starling/local/ports.ts';
 import { prepareSecrets } from '@starling/local/secrets.ts';
 
@@ -88,22 +89,27 @@ export async function startFleet({ data, controls, workers, settings }: FleetOpt
         STARLING_REGIONS: regions.map((region) => `${region}=${blobsOf(region)}`).join(' '),
         STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
         STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
-        STARLING_HUB_TOKEN_FILE: secrets.hubToken,
       }),
     );
     await Promise.all(controlChildren.map((child) => child.ready()));
-    const workerChildren = Array.from({ length: workers }, (_, index) => {
-      const name = `worker-${index + 1}`;
-      return launch(name, 'worker', {
-        STARLING_WORKER: name,
-        STARLING_DATA: join(data, 'hosts', name),
-        STARLING_MANIFEST_SIGNING_KEY: secrets.manifestKey,
-      });
-    });
-    await Promise.all(workerChildren.map((child) => child.ready()));
     const token = (await readFile(secrets.adminToken, 'utf8')).trim();
     const urls = ports.map(({ port }) => `http://${host}:${port}`);
     const apis = urls.map((url) => connectApi(url, token));
+    const workerChildren = await Promise.all(
+      Array.from({ length: workers }, async (_, index) => {
+        const name = `worker-${index + 1}`;
+        const dataFolder = join(data, 'hosts', name);
+        const tokenFile = join(data, 'secrets', `${name}.token`);
+        return launch(name, 'worker', {
+          STARLING_WORKER: name,
+          STARLING_DATA: dataFolder,
+          STARLING_MANIFEST_SIGNING_KEY: secrets.manifestKey,
+          STARLING_CONTROL_URL: urls[0]!,
+          ...(await enrolmentFor(apis[0]!, { kind: 'worker', name, dataFolder, tokenFile })),
+        });
+      }),
+    );
+    await Promise.all(workerChildren.map((child) => child.ready()));
     return {
       controls: controlChildren,
       workers: workerChildren,

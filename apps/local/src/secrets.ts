@@ -9,9 +9,9 @@ export interface Secrets {
   manifestPublicKey: string;
   versionKey: string;
   versionPublicKey: string;
+  identityKey: string;
+  identityPublicKey: string;
   adminToken: string;
-  hubToken: string;
-  agentToken: string;
   webhookSecret: string;
 }
 
@@ -24,14 +24,15 @@ export async function prepareSecrets(folder: string): Promise<Secrets> {
     manifestPublicKey: file('manifest.pub'),
     versionKey: file('version.key'),
     versionPublicKey: file('version.pub'),
+    identityKey: file('identity.key'),
+    identityPublicKey: file('identity.pub'),
     adminToken: file('admin.token'),
-    hubToken: file('hub.token'),
-    agentToken: file('agent.token'),
     webhookSecret: file('webhook.secret'),
   };
   for (const [privateFile, publicFile] of [
     [secrets.manifestKey, secrets.manifestPublicKey],
     [secrets.versionKey, secrets.versionPublicKey],
+    [secrets.identityKey, secrets.identityPublicKey],
   ] as const) {
     // The public half is written first: a kill between the two leaves no private key without it.
     if (await isThere(privateFile)) continue;
@@ -39,7 +40,7 @@ export async function prepareSecrets(folder: string): Promise<Secrets> {
     await writeFile(publicFile, publicPem, { mode: 0o600 });
     await writeFile(privateFile, privatePem, { mode: 0o600 });
   }
-  for (const tokenFile of [secrets.adminToken, secrets.hubToken, secrets.agentToken, secrets.webhookSecret]) {
+  for (const tokenFile of [secrets.adminToken, secrets.webhookSecret]) {
     if (await isThere(tokenFile)) continue;
     await writeFile(tokenFile, `stl_${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
   }

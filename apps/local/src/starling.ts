@@ -2,10 +2,12 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type LocalAccess, localAccessFile } from '@starling/shared/data-folder.ts';
+import type { IdentityKind } from '@starling/shared/permissions.ts';
 import { type ApiClient, connectApi } from './api-client.ts';
 import { Child } from './child.ts';
 import { inheritedEnvironment } from './config.ts';
 import { createDatabase, type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+import { enrolmentFor } from './enrol.ts';
 import { lockFolder } from './folder-lock.ts';
 import { choosePorts, type PortChoice } from './ports.ts';
 import { prepareSecrets, type Secrets } from './secrets.ts';
@@ -126,6 +128,8 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     undo.push(stopAll('control'));
     const control = launch('control', serverProgram, ['control'], controlEnvironment(), true);
     await control.ready();
+    const token = (await readFile(secrets.adminToken, 'utf8')).trim();
+    const api = connectApi(url, token);
 
     onPart('workers and regions');
     undo.push(stopAll('worker'));
@@ -155,10 +159,9 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
       }
     }
 
-    const token = (await readFile(secrets.adminToken, 'utf8')).trim();
     const access: LocalAccess = { server: url, token };
     await writeFile(join(data, localAccessFile), `${JSON.stringify(access, null, 2)}\n`, { mode: 0o600 });
-    return { url, token, api: connectApi(url, token), ports, machines, children, databaseUrl, stop };
+    return { url, token, api, ports, machines, children, databaseUrl, stop };
 
     function controlEnvironment(): Record<string, string> {
       return {
@@ -169,49 +172,59 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_REGIONS: localRegions.map((region) => `${region}=${blobs(region)}`).join(' '),
         STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
         STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
-        STARLING_HUB_TOKEN_FILE: secrets.hubToken,
+        STARLING_IDENTITY_SIGNING_KEY: secrets.identityKey,
         STARLING_WEBHOOK_SECRET_FILE: secrets.webhookSecret,
       };
     }
 
     async function workerEnvironment(name: string): Promise<Record<string, string>> {
+      // One for both: they share the mirrors.
+      const dataFolder = await folder('building');
       return {
         DATABASE_URL: databaseUrl,
         STARLING_WORKER: name,
-        // One for both: they share the mirrors.
-        STARLING_DATA: await folder('building'),
+        STARLING_DATA: dataFolder,
         STARLING_BLOBS: blobs('main'),
         STARLING_MANIFEST_SIGNING_KEY: secrets.manifestKey,
+        STARLING_CONTROL_URL: url,
+        ...(await enrolment('worker', name, dataFolder)),
       };
     }
 
     async function hubEnvironment(region: string, port: number): Promise<Record<string, string>> {
+      const [name, dataFolder] = [`hub-${region}`, await folder('hubs', region)];
       return {
         DATABASE_URL: databaseUrl,
-        STARLING_HUB: `hub-${region}`,
+        STARLING_HUB: name,
         STARLING_REGION: region,
-        STARLING_DATA: await folder('hubs', region),
+        STARLING_DATA: dataFolder,
         STARLING_BLOBS: blobs(region),
         STARLING_HOST: host,
         STARLING_PORT: String(port),
         STARLING_CONTROL_URL: url,
-        STARLING_HUB_TOKEN_FILE: secrets.hubToken,
-        STARLING_AGENT_TOKEN_FILE: secrets.agentToken,
+        STARLING_IDENTITY_PUBLIC_KEYS: secrets.identityPublicKey,
         ...publicKeys(secrets),
+        ...(await enrolment('hub', name, dataFolder, region)),
       };
     }
 
     async function agentEnvironment(machine: string, region: string, hubPort: number): Promise<Record<string, string>> {
+      const dataFolder = await folder('machines', machine);
       return {
-        STARLING_AGENT_DATA: await folder('machines', machine),
+        STARLING_AGENT_DATA: dataFolder,
         STARLING_MACHINE: machine,
         STARLING_REGION: region,
         STARLING_HUB_URL: `http://${host}:${hubPort}`,
-        STARLING_AGENT_TOKEN_FILE: secrets.agentToken,
         STARLING_LABELS: `rack=r${(Number(machine.at(-1)) % 2) + 1}`,
         STARLING_PROGRAMS_ON_STOP: 'stop',
         ...publicKeys(secrets),
+        ...(await enrolment('agent', machine, dataFolder, region)),
       };
+    }
+
+    function enrolment(kind: IdentityKind, name: string, dataFolder: string, region?: string) {
+      const tokenFile = join(data, 'secrets', `${kind}-${name}.token`);
+      return enrolmentFor(api, { kind, name, dataFolder, tokenFile, ...(region !== undefined && { region }) });
     }
   } catch (thrown) {
     await stop();
