@@ -10,9 +10,10 @@ import { type AgentSessions, sessionLifetimeMs } from './agent-sessions.ts';
 import type { Control } from './ports.ts';
 
 const longestBodyBytes = 16 * 1024;
+const longestReadBytes = 1024 * 1024;
 /** New machines that are passed on to control: a whole image's worth at once must not keep the hub's reports waiting. */
 const enrolments = { burst: 100, perSecond: 50 };
-/** Wrong tokens and proofs of one address. */
+/** Wrong tokens of one address. Sessions are not counted: nobody guesses a signature, and all may come by one proxy. */
 const wrongTries = { burst: 50, perSecond: 0.5 };
 
 const statuses: Partial<Record<ErrorCode, number>> = {
@@ -51,31 +52,23 @@ export class AgentRequests {
     const routes: Record<string, (body: unknown, address: string) => Answered | Promise<Answered>> = {
       '/enrol': (body, address) => this.#enrol(body, address),
       '/agents/challenge': () => ({ status: 200, body: this.#options.sessions.challenge() }),
-      '/agents/session': (body, address) => this.#open(body, address),
+      '/agents/session': (body) => this.#open(body),
     };
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (!route) return false;
-    const address = request.socket.remoteAddress ?? '';
-    const waitMs = this.#wrong.waitFor(address);
-    send(response, waitMs > 0 ? busy(429, waitMs) : await this.#run(route, request, address));
-    return true;
-  }
-
-  async #run(
-    route: (body: unknown, address: string) => Answered | Promise<Answered>,
-    request: IncomingMessage,
-    address: string,
-  ): Promise<Answered> {
     const body = await readJson(request);
-    return body === undefined ? { status: 400, body: { message: 'the body is not JSON' } } : route(body, address);
+    const isRead = body !== undefined;
+    const address = request.socket.remoteAddress ?? '';
+    send(response, isRead ? await route(body, address) : { status: 400, body: { message: 'the body is not JSON' } });
+    return true;
   }
 
   async #enrol(body: unknown, address: string): Promise<Answered> {
     const { control, log } = this.#options;
     const given = agentEnrolment.safeParse(body);
     if (!given.success) return wrongInput(given.error);
-    const waitMs = this.#enrolments.take('all');
-    if (waitMs > 0) return busy(503, waitMs);
+    const waitMs = this.#wrong.waitFor(address) || this.#enrolments.take('all');
+    if (waitMs > 0) return busy(429, waitMs);
     try {
       const credential = await control.enrolAgent(given.data);
       log.info(`${given.data.name} is enrolled`);
@@ -91,14 +84,13 @@ export class AgentRequests {
     }
   }
 
-  #open(body: unknown, address: string): Answered {
+  #open(body: unknown): Answered {
     const given = sessionRequest.safeParse(body);
     if (!given.success) return wrongInput(given.error);
     const opened = this.#options.sessions.open(given.data);
     if ('session' in opened) return { status: 200, body: { ...opened, expiresInMs: sessionLifetimeMs } };
     const { refusal, reason } = opened;
     if (refusal === 'NOT_READY') return { ...busy(503, 2_000), body: { code: refusal, message: reason } };
-    this.#wrong.take(address);
     return { status: 403, body: { code: refusal, message: reason } };
   }
 }
@@ -125,9 +117,11 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   let bytes = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
     bytes += piece.length;
-    if (bytes > longestBodyBytes) return undefined;
-    pieces.push(piece);
+    if (bytes <= longestBodyBytes) pieces.push(piece);
+    // Breaking off ends the connection before it is answered, so a little too much is read to its end.
+    else if (bytes > longestReadBytes) break;
   }
+  if (bytes > longestBodyBytes) return undefined;
   try {
     return bytes === 0 ? {} : JSON.parse(Buffer.concat(pieces).toString('utf8'));
   } catch {
