@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { identityPath, openIdentity } from '@starling/host/kept-identity.ts';
 import { prepareSecrets, type Secrets } from '@starling/local/secrets.ts';
 import type { RoleName } from '@starling/server/config.ts';
 import { examine } from '@starling/server/run-doctor.ts';
@@ -33,6 +34,7 @@ beforeAll(async () => {
     STARLING_BLOBS: blobs('main'),
     STARLING_REGIONS: `eu=${blobs('eu')}`,
     STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
+    STARLING_IDENTITY_SIGNING_KEY: secrets.identityKey,
     STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
   };
 });
@@ -65,6 +67,7 @@ describe('the doctor of a server that does not run', () => {
       'address',
       'data folder',
       'version signing key',
+      'identity signing key',
       'database',
       'schema',
       'clock',
@@ -133,15 +136,34 @@ describe('the doctor of a server that does not run', () => {
       STARLING_REGION: 'eu',
       STARLING_PORT: String(port),
       STARLING_CONTROL_URL: `http://127.0.0.1:${port}`,
-      STARLING_HUB_TOKEN_FILE: secrets.hubToken,
-      STARLING_AGENT_TOKEN_FILE: secrets.agentToken,
+      STARLING_IDENTITY_PUBLIC_KEYS: secrets.identityPublicKey,
+      STARLING_ENROLMENT_TOKEN_FILE: join(folder, 'hub.token'),
       STARLING_MANIFEST_PUBLIC_KEYS: secrets.manifestPublicKey,
       STARLING_VERSION_PUBLIC_KEYS: secrets.versionPublicKey,
     };
     try {
       const of = await findings(hub, 'worker', 'hub');
-      for (const check of ['manifest signing key', 'manifest public keys', 'version keys eu', 'control', 'git'])
+      for (const check of [
+        'manifest signing key',
+        'manifest public keys',
+        'identity public keys',
+        'version keys eu',
+        'control',
+        'git',
+      ])
         expect(of.get(check), check).toMatchObject({ status: 'good' });
+      for (const role of ['worker', 'hub'])
+        expect(of.get(`identity of ${role}`)).toMatchObject({
+          status: 'bad',
+          detail: expect.stringContaining('no token in'),
+          fix: expect.stringContaining(`starling enrol ${role}`),
+        });
+      await writeFile(join(folder, 'hub.token'), 'stl_x', { mode: 0o600 });
+      const kept = await openIdentity(identityPath(folder, 'worker', 'w1'), () => 's');
+      await kept.keep({ region: null });
+      const ready = await findings(hub, 'worker', 'hub');
+      expect(ready.get('identity of hub')).toMatchObject({ status: 'good', detail: 'hub-eu enrols when it starts' });
+      expect(ready.get('identity of worker')).toMatchObject({ status: 'good' });
       expect(of.get('address')).toMatchObject({ status: 'warn', detail: expect.stringContaining('Something listens') });
     } finally {
       server.close();

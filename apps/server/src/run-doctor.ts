@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '@starling/shared/clock.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { bad, type Finding, good, warn } from '@starling/shared/findings.ts';
-import { Signer, TrustedKeys } from '@starling/shared/signing.ts';
+import { type DocumentKind, Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import { verifyMail } from './alerts/senders.ts';
 import { openBlobStore } from './blobs/open-store.ts';
 import {
@@ -19,6 +19,7 @@ import { connect, type Database, disconnect } from './db/connect.ts';
 import { replicaReader } from './db/reader.ts';
 import { outsideChecks, versionKeysCheck } from './doctor/control-checks.ts';
 import { databaseCheck } from './doctor/database-check.ts';
+import { enrolledCheck } from './doctor/enrolled-check.ts';
 import { folderCheck, gitCheck, keyCheck, listenCheck, secretFilesCheck } from './doctor/host-checks.ts';
 import { newReplicaCheck } from './doctor/replica-check.ts';
 import { type Check, runChecks } from './doctor/run-checks.ts';
@@ -81,6 +82,7 @@ type Open = (url: string) => Database;
 function ofControl(config: ControlConfig, open: Open): Check[] {
   const database = open(config.DATABASE_URL);
   const { DATABASE_READ_URL: readUrl, STARLING_SMTP_URL: smtp } = config;
+  const identityKey = config.STARLING_IDENTITY_SIGNING_KEY;
   const { STARLING_TLS_CERT_FILE: certFile, STARLING_TLS_KEY_FILE: keyFile } = config;
   const keys = openVersionKeys({ ...etcdOf(config), clusters: config.STARLING_VERSION_KEYS, database }, clock, log);
   const mail = { password: config.STARLING_SMTP_PASSWORD_FILE, from: config.STARLING_MAIL_FROM ?? '' };
@@ -90,6 +92,7 @@ function ofControl(config: ControlConfig, open: Open): Check[] {
     ...(config.STARLING_DATA ? [folderCheck('data folder', config.STARLING_DATA)] : []),
     consoleCheck(config.STARLING_CONSOLE),
     signingKeyCheck('version signing key', 'version-key', config.STARLING_VERSION_SIGNING_KEY),
+    ...(identityKey ? [signingKeyCheck('identity signing key', 'agent-credential', identityKey)] : []),
     databaseCheck(database),
     ...(readUrl ? [newReplicaCheck(() => replicaReader({ primary: database, url: readUrl, clock, log }), clock)] : []),
     ...outsideChecks({
@@ -111,6 +114,11 @@ function ofWorker(config: WorkerConfig, open: Open): Check[] {
     gitCheck(),
     folderCheck('data folder', config.STARLING_DATA),
     signingKeyCheck('manifest signing key', 'manifest', config.STARLING_MANIFEST_SIGNING_KEY),
+    enrolledCheck('worker', {
+      name: config.STARLING_WORKER,
+      dataDir: config.STARLING_DATA,
+      tokenFile: config.STARLING_ENROLMENT_TOKEN_FILE,
+    }),
     databaseCheck(open(config.DATABASE_URL)),
     storeCheck('main', openBlobStore(config.STARLING_BLOBS)),
   ];
@@ -126,6 +134,12 @@ function ofHub(config: HubConfig, open: Open): Check[] {
     folderCheck('data folder', config.STARLING_DATA),
     trustedKeysCheck('manifest public keys', 'manifest', config.STARLING_MANIFEST_PUBLIC_KEYS),
     trustedKeysCheck('version public keys', 'version-key', config.STARLING_VERSION_PUBLIC_KEYS),
+    trustedKeysCheck('identity public keys', 'agent-credential', config.STARLING_IDENTITY_PUBLIC_KEYS),
+    enrolledCheck('hub', {
+      name: config.STARLING_HUB,
+      dataDir: config.STARLING_DATA,
+      tokenFile: config.STARLING_ENROLMENT_TOKEN_FILE,
+    }),
     versionKeysCheck(region, async () => (await keys.list(region)).length),
     readOnlyStoreCheck(region, openBlobStore(config.STARLING_BLOBS)),
     {
@@ -146,10 +160,10 @@ const etcdOf = (config: ControlConfig | HubConfig) => ({
   password: config.STARLING_ETCD_PASSWORD_FILE,
 });
 
-const signingKeyCheck = (name: string, kind: 'manifest' | 'version-key', pem: string) =>
+const signingKeyCheck = (name: string, kind: DocumentKind, pem: string) =>
   keyCheck(name, () => new Signer(kind, pem).keyId);
 
-const trustedKeysCheck = (name: string, kind: 'manifest' | 'version-key', pems: readonly string[]) =>
+const trustedKeysCheck = (name: string, kind: DocumentKind, pems: readonly string[]) =>
   keyCheck(name, () => `${new TrustedKeys(kind, pems) && pems.length} of them`);
 
 function consoleCheck(folder: string): Check {
