@@ -1,4 +1,4 @@
-import { projectName } from '@starling/shared/words.ts';
+import { projectName, sha256Hex } from '@starling/shared/words.ts';
 import { z } from 'zod';
 import { readAudit, verifyAudit } from '../audit/read.ts';
 import { everywhere, ofProjectOrAll } from './scopes.ts';
@@ -28,6 +28,8 @@ export const auditRouter = router({
       return ctx.reader.read((database) => readAudit(database, { ...filter, ...times }, { before, limit }));
     }),
 
-  /** Recomputes the chain: how many rows fit, and the first that does not. */
-  verify: needs('administer', everywhere).query(({ ctx }) => verifyAudit(ctx.database)),
+  /** Recomputes the chain: how many rows fit, and the first that does not; `known` is a row that was noted down before. */
+  verify: needs('administer', everywhere)
+    .input(z.object({ known: z.object({ id: z.number().int().positive(), hash: sha256Hex }).optional() }).default({}))
+    .query(({ ctx, input }) => verifyAudit(ctx.database, input.known)),
 });

@@ -1,7 +1,7 @@
+import { hashOfLink } from '@starling/shared/audit-chain.ts';
 import { eq } from 'drizzle-orm';
 import { auditHead, auditLog } from '../../../../drizzle/schema/index.ts';
 import type { Transaction } from '../db/connect.ts';
-import { hashOfLink } from './chain.ts';
 
 export interface AuditEntry {
   /** An account's name, `hub:<name>`, `worker:<name>`, `webhook:<source>`, or `starling` for what a loop decides. */
@@ -24,17 +24,23 @@ export async function recordAudit(tx: Transaction, entry: AuditEntry): Promise<v
   const [head] = await tx.select().from(auditHead).where(eq(auditHead.id, 1)).for('update');
   const link = {
     id: head!.lastId + 1,
-    at: new Date(),
-    actor: entry.actor,
+    // Only now that the row before is there: so times do not go back, but for servers whose clocks differ.
+    at: new Date().toISOString(),
+    actor: storable(entry.actor),
     action: entry.action,
     project: entry.project,
-    target: entry.target,
-    // As it will be read again: what JSON cannot hold is settled before it is hashed.
-    details: JSON.parse(JSON.stringify(entry.details ?? {})) as Record<string, unknown>,
+    target: storable(entry.target),
+    // As it will be read again: what JSON and PostgreSQL cannot hold is settled before it is hashed.
+    details: JSON.parse(JSON.stringify(entry.details ?? {}), (_, value: unknown) =>
+      typeof value === 'string' ? storable(value) : value,
+    ) as Record<string, unknown>,
     requestId: entry.requestId ?? null,
     previousHash: head!.lastHash,
   };
   const hash = hashOfLink(link);
-  await tx.insert(auditLog).values({ ...link, hash });
+  await tx.insert(auditLog).values({ ...link, at: new Date(link.at), hash });
   await tx.update(auditHead).set({ lastId: link.id, lastHash: hash }).where(eq(auditHead.id, 1));
 }
+
+/** PostgreSQL keeps neither the character NUL nor halves of surrogate pairs. */
+const storable = (text: string) => text.toWellFormed().replaceAll('\0', '\ufffd');
