@@ -27,6 +27,8 @@ export const auditLog = pgTable(
   (table) => [
     index('audit_log_by_project').on(table.project, table.id),
     index('audit_log_by_actor').on(table.actor, table.id),
+    index('audit_log_by_project_and_actor').on(table.project, table.actor, table.id),
+    index('audit_log_by_project_and_action').on(table.project, table.action, table.id),
     index('audit_log_by_action').on(table.action, table.id),
     index('audit_log_by_time').on(table.at),
   ],

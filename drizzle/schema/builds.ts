@@ -33,7 +33,8 @@ export const builds = pgTable(
     sweptAt: moment('swept_at'),
   },
   (table) => [
-    index('builds_by_project').on(table.project, table.createdAt),
+    index('builds_by_project').on(table.project, table.createdAt, table.id),
+    index('builds_by_time').on(table.createdAt, table.id),
     index('builds_by_commit').on(table.commitSha.op('text_pattern_ops')),
     index('builds_unswept').on(table.expiredAt).where(sql`${table.sweptAt} is null`),
     index('builds_by_pack').on(table.packDigest),

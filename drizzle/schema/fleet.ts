@@ -1,12 +1,13 @@
+import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import type { MachineStep } from '../../packages/shared/src/words.ts';
-import { bytes, moment } from './columns.ts';
+import { bytes, machineName, moment } from './columns.ts';
 import { regions } from './projects.ts';
 
 export const machines = pgTable(
   'machines',
   {
-    id: text().primaryKey(),
+    id: machineName().primaryKey(),
     region: text()
       .notNull()
       .references(() => regions.name),
@@ -20,20 +21,25 @@ export const machines = pgTable(
     firstSeenAt: moment('first_seen_at').notNull().defaultNow(),
     lastSeenAt: moment('last_seen_at').notNull().defaultNow(),
   },
-  (table) => [index('machines_by_region').on(table.region, table.id)],
+  (table) => [
+    index('machines_by_region').on(table.region, table.id),
+    index('machines_by_label').using('gin', table.labels.op('jsonb_path_ops')),
+  ],
 );
 
 /** What each machine last said of each project: the observed side of drift. */
 export const machineProjects = pgTable(
   'machine_projects',
   {
-    machine: text()
+    machine: machineName()
       .notNull()
       .references(() => machines.id, { onDelete: 'cascade' }),
     project: text().notNull(),
     step: text().$type<MachineStep>().notNull(),
     observedBuild: text('observed_build'),
     desiredBuild: text('desired_build'),
+    /** It runs something else than it was told to. A column, so that the planner knows how few these are. */
+    isBehind: boolean('is_behind').generatedAlwaysAs(sql`observed_build is distinct from desired_build`),
     deployment: bigint({ mode: 'number' }),
     detail: text().notNull(),
     /** The number of the report this row comes from; a report numbered lower or equal changes nothing. */
@@ -42,7 +48,10 @@ export const machineProjects = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.machine, table.project] }),
-    index('machine_projects_by_project').on(table.project, table.observedBuild),
+    index('machine_projects_by_project').on(table.project, table.observedBuild, table.machine),
+    // Few rows, but those that a list shows first.
+    index('machine_projects_failed').on(table.machine).where(sql`${table.step} = 'FAILED'`),
+    index('machine_projects_behind').on(table.machine).where(sql`${table.isBehind}`),
   ],
 );
 
@@ -51,7 +60,7 @@ export const deploymentMachines = pgTable(
   'deployment_machines',
   {
     deployment: bigint({ mode: 'number' }).notNull(),
-    machine: text().notNull(),
+    machine: machineName().notNull(),
     step: text().$type<MachineStep>().notNull(),
     detail: text().notNull(),
     bytesDone: bytes('bytes_done').notNull().default(0),
@@ -63,6 +72,6 @@ export const deploymentMachines = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.deployment, table.machine] }),
-    index('deployment_machines_by_step').on(table.deployment, table.step),
+    index('deployment_machines_by_step').on(table.deployment, table.step, table.machine),
   ],
 );

@@ -1,10 +1,11 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { buildId, projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, inArray, isNotNull, like, or } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, like, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { builds, deployments, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
-import { ofBuild, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { newestOf } from '../db/newest-of.ts';
+import { ofBuild, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 export type Build = typeof builds.$inferSelect;
@@ -39,9 +40,7 @@ export async function findBuild(database: Queryable, project: string, name: stri
   const found = await database
     .select()
     .from(builds)
-    .where(
-      and(eq(builds.project, project), or(eq(builds.id, name), isSha ? like(builds.commitSha, `${name}%`) : undefined)),
-    )
+    .where(and(eq(builds.project, project), isSha ? like(builds.commitSha, `${name}%`) : eq(builds.id, name)))
     .orderBy(desc(builds.createdAt))
     .limit(20);
   if (new Set(found.map((build) => build.commitSha)).size > 1) {
@@ -84,22 +83,46 @@ async function describeBuilds(database: Queryable, rows: Build[]) {
   });
 }
 
+/** Newest first; of these projects, or of all. NOT_FOUND when there is no build `before`. */
+async function newestBuilds(
+  database: Queryable,
+  wanted: readonly string[] | undefined,
+  { before, limit }: { before?: string | undefined; limit: number },
+): Promise<Build[]> {
+  const conditions: SQL[] = [];
+  if (before !== undefined) {
+    const [last] = await database.select({ at: builds.createdAt }).from(builds).where(eq(builds.id, before));
+    if (!last) throw new StarlingError('NOT_FOUND', `There is no build "${before}".`, { field: 'before' });
+    const place = sql`(${last.at.toISOString()}::timestamptz, ${before})`;
+    conditions.push(sql`(${builds.createdAt}, ${builds.id}) < ${place}`);
+  }
+  if (wanted) {
+    const newest = { conditions: [...conditions], newestFirst: [builds.createdAt, builds.id], limit };
+    conditions.push(newestOf(builds, builds, wanted, newest));
+  }
+  return database
+    .select()
+    .from(builds)
+    .where(and(...conditions))
+    .orderBy(desc(builds.createdAt), desc(builds.id))
+    .limit(limit);
+}
+
 export const buildsRouter = router({
+  /** Newest first. */
   list: needs('view', somewhere)
-    .input(z.object({ project: projectName.optional(), limit: z.number().int().min(1).max(200).default(50) }))
-    .query(({ ctx, input }) =>
-      ctx.reader.read(async (database) => {
-        const rows = await database
-          .select()
-          .from(builds)
-          .where(
-            and(visibleIn(ctx.caller, builds.project), input.project ? eq(builds.project, input.project) : undefined),
-          )
-          .orderBy(desc(builds.createdAt))
-          .limit(input.limit);
-        return describeBuilds(database, rows);
+    .input(
+      z.object({
+        project: projectName.optional(),
+        /** The id of the last one of the page before. */
+        before: buildId.optional(),
+        limit: z.number().int().min(1).max(200).default(50),
       }),
-    ),
+    )
+    .query(({ ctx, input }) => {
+      const wanted = within(visibleNames(ctx.caller), input.project);
+      return ctx.reader.read(async (database) => describeBuilds(database, await newestBuilds(database, wanted, input)));
+    }),
 
   get: needs('view', ofBuild)
     .input(z.object({ id: buildId }))

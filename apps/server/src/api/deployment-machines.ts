@@ -1,7 +1,8 @@
 import type { MachineStep } from '@starling/shared/words.ts';
 import { type SQL, sql } from 'drizzle-orm';
 import type { deployments } from '../../../../drizzle/schema/index.ts';
-import type { Database } from '../db/connect.ts';
+import type { Database, Queryable } from '../db/connect.ts';
+import { conditionsOf, type MachineState, machineStates } from '../fleet/machine-states.ts';
 import { isOnline } from '../fleet/online.ts';
 
 export interface RegionProgress {
@@ -53,24 +54,95 @@ export interface DeploymentMachine {
   updatedAt: Date | null;
 }
 
-/** The machines of a deployment, by name; `after` is the last name of the page before. */
+export interface DeploymentMachineFilter {
+  region?: string | undefined;
+  /** How its name begins. */
+  find?: string | undefined;
+}
+
+export interface DeploymentMachinePage {
+  /** Worst first, by name within each state; or by name alone. */
+  order: 'worst' | 'name';
+  state: MachineState | undefined;
+  after: { machine: string; state: MachineState | undefined } | undefined;
+  limit: number;
+}
+
+/**
+ * A page of a deployment's machines. Their states: `failed`, `offline`, `behind` for those that are still at it, `done`. Once a
+ * deployment has ended, what a machine confirmed stays true, wherever it is now.
+ */
 export async function deploymentMachinesList(
-  database: Database,
-  deployment: number,
-  { region, after, limit }: { region?: string | undefined; after?: string | undefined; limit: number },
-): Promise<DeploymentMachine[]> {
-  const conditions: SQL[] = [sql`true`];
-  if (region) conditions.push(sql`m.region = ${region}`);
-  if (after) conditions.push(sql`m.id > ${after}`);
+  database: Queryable,
+  deployment: Pick<typeof deployments.$inferSelect, 'id' | 'status'>,
+  filter: DeploymentMachineFilter,
+  page: DeploymentMachinePage,
+): Promise<(DeploymentMachine & { state: MachineState })[]> {
+  const isOver = deployment.status !== 'RUNNING';
+  const states = isOver ? statesOfEnded : statesOfRunning;
+  const read = async (state: MachineState | undefined, after: string | undefined, limit: number) => {
+    const conditions = [...conditionsOf({ region: filter.region, find: filter.find, visible: undefined }, after)];
+    if (state) conditions.push(states[state]);
+    // Said again of the other table, whose index is in this order too.
+    if (after !== undefined && (state === 'failed' || state === 'done')) conditions.push(sql`dm.machine > ${after}`);
+    const rows = (await database.execute(sql`
+      select m.id as machine, m.region, ${isOnline} as online, dm.step, coalesce(dm.detail, '') as detail,
+        coalesce(dm.bytes_done, 0)::float8 as "bytesDone", coalesce(dm.bytes_total, 0)::float8 as "bytesTotal",
+        coalesce(dm.bytes_per_second, 0)::float8 as "bytesPerSecond", dm.updated_at as "updatedAt"
+      from machines m
+      left join deployment_machines dm on dm.deployment = ${deployment.id} and dm.machine = m.id
+      where ${sql.join([sql`true`, ...conditions], sql` and `)}
+      order by m.id limit ${limit}`)) as unknown as (Omit<DeploymentMachine, 'updatedAt'> & {
+      updatedAt: string | null;
+    })[];
+    return rows.map((row) => ({
+      ...row,
+      updatedAt: row.updatedAt === null ? null : new Date(row.updatedAt),
+      state: state ?? stateOf(row, isOver),
+    }));
+  };
+  const { order, state, after, limit } = page;
+  if (order === 'name') return read(state, after?.machine, limit);
+  const listed: (DeploymentMachine & { state: MachineState })[] = [];
+  const first = after?.state ? machineStates.indexOf(after.state) : 0;
+  for (const each of machineStates.slice(first)) {
+    if (listed.length === limit) break;
+    if (state && state !== each) continue;
+    listed.push(...(await read(each, each === after?.state ? after.machine : undefined, limit - listed.length)));
+  }
+  return listed;
+}
+
+const underWay = sql`(dm.step is null or dm.step not in ('COMMITTED', 'FAILED'))`;
+const statesOfRunning: Record<MachineState, SQL> = {
+  failed: sql`dm.step = 'FAILED'`,
+  offline: sql`not ${isOnline} and dm.step is distinct from 'FAILED'`,
+  behind: sql`${isOnline} and ${underWay}`,
+  done: sql`dm.step = 'COMMITTED' and ${isOnline}`,
+};
+const statesOfEnded: Record<MachineState, SQL> = {
+  ...statesOfRunning,
+  offline: sql`not ${isOnline} and ${underWay}`,
+  done: sql`dm.step = 'COMMITTED'`,
+};
+
+function stateOf({ step, online }: Pick<DeploymentMachine, 'step' | 'online'>, isOver: boolean): MachineState {
+  if (step === 'FAILED') return 'failed';
+  if (step === 'COMMITTED' && (online || isOver)) return 'done';
+  return online ? 'behind' : 'offline';
+}
+
+const mostPoints = 120;
+
+/** When how many machines were done, for a line that climbs: at most 120 points from the first to the last, however many machines. */
+export async function deploymentBurnUp(database: Queryable, deployment: number): Promise<{ at: Date; done: number }[]> {
   const rows = (await database.execute(sql`
-    select m.id as machine, m.region, ${isOnline} as online, dm.step, coalesce(dm.detail, '') as detail,
-      coalesce(dm.bytes_done, 0)::float8 as "bytesDone", coalesce(dm.bytes_total, 0)::float8 as "bytesTotal",
-      coalesce(dm.bytes_per_second, 0)::float8 as "bytesPerSecond", dm.updated_at as "updatedAt"
-    from machines m
-    left join deployment_machines dm on dm.deployment = ${deployment} and dm.machine = m.id
-    where ${sql.join(conditions, sql` and `)}
-    order by m.id limit ${limit}`)) as unknown as (Omit<DeploymentMachine, 'updatedAt'> & {
-    updatedAt: string | null;
-  })[];
-  return rows.map((row) => ({ ...row, updatedAt: row.updatedAt === null ? null : new Date(row.updatedAt) }));
+    with done as (
+      select updated_at as at from deployment_machines where deployment = ${deployment} and step = 'COMMITTED'
+    ), span as (select min(at) as first, greatest(max(at) - min(at), interval '1 ms') as width from done)
+    select max(at) as at, sum(count(*)) over (order by max(at))::int as done
+    from done, span
+    group by floor(extract(epoch from at - first) / extract(epoch from width) * ${mostPoints - 1})
+    order by 1`)) as unknown as { at: string; done: number }[];
+  return rows.map(({ at, done }) => ({ at: new Date(at), done }));
 }

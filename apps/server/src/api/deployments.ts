@@ -17,6 +17,8 @@ import {
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Transaction } from '../db/connect.ts';
+import { newestOf } from '../db/newest-of.ts';
+import { machineStates } from '../fleet/machine-states.ts';
 import { advance, endWaiting } from '../gates/begin.ts';
 import { gateFacts } from '../gates/facts.ts';
 import { judge } from '../gates/judge.ts';
@@ -24,9 +26,9 @@ import { insistKept } from '../retention/expiry.ts';
 import { planTasks } from '../tasks/phases.ts';
 import { type Build, currentAndLastGood, findBuild, regionNames, whyNotDeployable } from './builds.ts';
 import type { Caller, Context } from './context.ts';
-import { deploymentMachinesByRegion, deploymentMachinesList } from './deployment-machines.ts';
+import { deploymentBurnUp, deploymentMachinesByRegion, deploymentMachinesList } from './deployment-machines.ts';
 import { findProject } from './projects.ts';
-import { ofDeployment, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { ofDeployment, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const deploymentId = z.number().int().positive();
@@ -142,9 +144,13 @@ export const deploymentsRouter = router({
       }),
     )
     .query(async ({ ctx, input }) => {
-      const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, deployments.project)];
-      if (input.project) conditions.push(eq(deployments.project, input.project));
+      const conditions: SQL[] = [];
       if (input.before) conditions.push(lt(deployments.id, input.before));
+      const wanted = within(visibleNames(ctx.caller), input.project);
+      if (wanted) {
+        const newest = { conditions: [...conditions], newestFirst: [deployments.id], limit: input.limit };
+        conditions.push(newestOf(deployments, deployments, wanted, newest));
+      }
       const rows = await ctx.reader.read((database) =>
         database
           .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
@@ -182,18 +188,36 @@ export const deploymentsRouter = router({
       return { ...deployment, build: build!, regions, gates, approvals: voices };
     }),
 
+  /** Its machines and what each said; `state` is as in `machines.list`, `behind` for those that are still at it. */
   machines: needs('view', ofDeployment)
     .input(
       z.object({
         id: deploymentId,
         region: z.string().max(63).optional(),
+        /** How its name begins. */
+        find: z.string().max(128).optional(),
+        state: z.enum(machineStates).optional(),
+        order: z.enum(['worst', 'name']).default('name'),
+        /** The last one of the page before; with `worst`, its `state` too. */
         after: z.string().max(128).optional(),
+        afterState: z.enum(machineStates).optional(),
         limit: z.number().int().min(1).max(500).default(100),
       }),
     )
     .query(async ({ ctx, input }) => {
+      const deployment = await findDeployment(ctx.database, input.id);
+      const { region, find, order, state, limit } = input;
+      const after = input.after === undefined ? undefined : { machine: input.after, state: input.afterState };
+      const page = { order, state, after, limit };
+      return ctx.reader.read((database) => deploymentMachinesList(database, deployment, { region, find }, page));
+    }),
+
+  /** When how many machines were done: at most 120 points. */
+  burnUp: needs('view', ofDeployment)
+    .input(z.object({ id: deploymentId }))
+    .query(async ({ ctx, input }) => {
       await findDeployment(ctx.database, input.id);
-      return deploymentMachinesList(ctx.database, input.id, input);
+      return ctx.reader.read((database) => deploymentBurnUp(database, input.id));
     }),
 });
 

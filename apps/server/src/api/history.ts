@@ -1,12 +1,10 @@
 import { StarlingError } from '@starling/shared/errors.ts';
-import { allProjects } from '@starling/shared/permissions.ts';
 import { deploymentKinds, deploymentStatuses, projectName } from '@starling/shared/words.ts';
 import { z } from 'zod';
-import { deployments } from '../../../../drizzle/schema/index.ts';
 import { deploymentHistory } from '../history/deployments.ts';
 import { readTrends } from '../history/trends.ts';
 import { findProject } from './projects.ts';
-import { ofProjectOrVisible, projectsOf, visibleIn } from './scopes.ts';
+import { ofProjectOrVisible, visibleNames } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const time = z.iso.datetime({ offset: true });
@@ -21,9 +19,11 @@ export const historyRouter = router({
         project: projectName.optional(),
         /** A build id, or the first digits of a commit's SHA. */
         build: z.string().min(4).max(200).optional(),
-        person: z.string().max(100).optional(),
+        /** Who asked for it, as shown. */
+        person: z.string().max(300).optional(),
         kind: z.enum(deploymentKinds).optional(),
         status: z.enum(deploymentStatuses).optional(),
+        /** When it was asked for. */
         from: time.optional(),
         to: time.optional(),
         /** The id of the last one of the page before. */
@@ -34,7 +34,7 @@ export const historyRouter = router({
     .query(({ ctx, input }) => {
       const { before, limit, from, to, ...filter } = input;
       const times = { from: from ? new Date(from) : undefined, to: to ? new Date(to) : undefined };
-      const visible = input.project ? undefined : visibleIn(ctx.caller, deployments.project);
+      const visible = input.project ? undefined : visibleNames(ctx.caller);
       const page = { before, limit, visible };
       return ctx.reader.read((database) => deploymentHistory(database, { ...filter, ...times }, page));
     }),
@@ -60,8 +60,7 @@ export const historyRouter = router({
           fix: 'Choose a shorter period, or weeks.',
         });
       }
-      const visible = projectsOf(ctx.caller, 'view');
-      const projects = input.project ? [input.project] : visible === allProjects ? undefined : visible;
+      const projects = input.project ? [input.project] : visibleNames(ctx.caller);
       const asked = { projects, from, to, bucket: input.bucket };
       return { from, to, ...(await ctx.reader.read((database) => readTrends(database, asked))) };
     }),

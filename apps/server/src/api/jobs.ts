@@ -6,13 +6,14 @@ import { z } from 'zod';
 import { jobLogPieces, jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Database } from '../db/connect.ts';
+import { newestOf } from '../db/newest-of.ts';
 import { cancelJob } from '../jobs/cancel.ts';
 import { createJob, refuseOtherInput } from '../jobs/create.ts';
 import { hasStatus } from '../jobs/open-jobs.ts';
 import { retryJob } from '../jobs/retry.ts';
 import type { ApiDependencies } from './context.ts';
 import { findProject } from './projects.ts';
-import { ofJob, ofProject, somewhere, visibleIn } from './scopes.ts';
+import { ofJob, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const jobId = z.number().int().positive();
@@ -185,12 +186,16 @@ export const jobsRouter = router({
       }),
     )
     .query(({ ctx, input }) => {
-      const conditions: (SQL | undefined)[] = [visibleIn(ctx.caller, jobs.project)];
-      if (input.project) conditions.push(eq(jobs.project, input.project));
+      const conditions: SQL[] = [];
       if (input.status) conditions.push(hasStatus(input.status));
       if (input.requestedBy) conditions.push(eq(jobs.requestedBy, input.requestedBy));
       if (input.commit) conditions.push(like(jobs.commitSha, `${input.commit}%`));
       if (input.before) conditions.push(lt(jobs.id, input.before));
+      const wanted = within(visibleNames(ctx.caller), input.project);
+      if (wanted) {
+        const newest = { conditions: [...conditions], newestFirst: [jobs.id], limit: input.limit };
+        conditions.push(newestOf(jobs, jobs, wanted, newest));
+      }
       return ctx.reader.read((database) =>
         database
           .select()

@@ -1,65 +1,51 @@
 import { StarlingError } from '@starling/shared/errors.ts';
-import { allProjects } from '@starling/shared/permissions.ts';
-import { type MachineStep, machineId, projectName } from '@starling/shared/words.ts';
-import { and, desc, eq, type SQL, sql } from 'drizzle-orm';
+import { buildId, machineId, projectName } from '@starling/shared/words.ts';
+import { and, desc, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { deploymentMachines, deployments, machineProjects, machines } from '../../../../drizzle/schema/index.ts';
-import { isOnline, offlineAfterMs } from '../fleet/online.ts';
-import { projectsOf, somewhere, visibleIn } from './scopes.ts';
+import { countMachines, listMachines } from '../fleet/list-machines.ts';
+import { machineStates } from '../fleet/machine-states.ts';
+import { offlineAfterMs } from '../fleet/online.ts';
+import { somewhere, visibleIn, visibleNames } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
-export interface MachineRow {
-  id: string;
-  region: string;
-  labels: Record<string, string>;
-  agentVersion: string;
-  online: boolean;
-  lastSeenAt: Date;
-  projects: {
-    project: string;
-    step: MachineStep;
-    observedBuild: string | null;
-    desiredBuild: string | null;
-    detail: string;
-  }[];
-}
+const filters = {
+  region: z.string().max(63).optional(),
+  /** Only what machines say of this project. */
+  project: projectName.optional(),
+  /** How its name begins; or `label=value`. */
+  find: z.string().max(300).optional(),
+  /** What it runs. */
+  build: buildId.optional(),
+};
 
 export const machinesRouter = router({
-  /** By name; `after` is the last name of the page before. */
+  /** The fleet, page by page. `worst` lists what has failed first, then what is offline, then what is behind. */
   list: needs('view', somewhere)
     .input(
       z.object({
-        region: z.string().max(63).optional(),
-        project: projectName.optional(),
+        ...filters,
+        states: z.array(z.enum(machineStates)).min(1).optional(),
+        order: z.enum(['worst', 'name']).default('name'),
+        /** The last one of the page before; with `worst`, its `state` too. */
         after: z.string().max(128).optional(),
+        afterState: z.enum(machineStates).optional(),
         limit: z.number().int().min(1).max(500).default(100),
       }),
     )
-    .query(async ({ ctx, input }) => {
-      const conditions: SQL[] = [sql`true`];
-      if (input.region) conditions.push(sql`m.region = ${input.region}`);
-      if (input.after) conditions.push(sql`m.id > ${input.after}`);
-      const names = projectsOf(ctx.caller, 'view');
-      const ofProject = sql.join([
-        input.project ? sql`and mp.project = ${input.project}` : sql``,
-        names === allProjects
-          ? sql``
-          : sql`and mp.project in (select jsonb_array_elements_text(${JSON.stringify(names)}::jsonb))`,
-      ]);
-      const query = sql`
-        select m.id, m.region, m.labels, m.agent_version as "agentVersion", ${isOnline} as online, m.last_seen_at as "lastSeenAt",
-          coalesce(jsonb_agg(jsonb_build_object('project', mp.project, 'step', mp.step, 'observedBuild', mp.observed_build,
-            'desiredBuild', mp.desired_build, 'detail', mp.detail) order by mp.project) filter (where mp.project is not null), '[]') as projects
-        from machines m
-        left join machine_projects mp on mp.machine = m.id ${ofProject}
-        where ${sql.join(conditions, sql` and `)}
-        group by m.id order by m.id limit ${input.limit}`;
-      const rows = (await ctx.reader.read((database) => database.execute(query))) as unknown as (Omit<
-        MachineRow,
-        'lastSeenAt'
-      > & { lastSeenAt: string })[];
-      return rows.map((row): MachineRow => ({ ...row, lastSeenAt: new Date(row.lastSeenAt) }));
+    .query(({ ctx, input }) => {
+      const { region, project, find, build, states, order, limit } = input;
+      const filter = { region, project, find, build, visible: visibleNames(ctx.caller) };
+      const after = input.after === undefined ? undefined : { id: input.after, state: input.afterState };
+      return ctx.reader.read((database) => listMachines(database, filter, { order, states, after, limit }));
     }),
+
+  /** How many machines of a filter there are in each region, and in which state. */
+  counts: needs('view', somewhere)
+    .input(z.object(filters))
+    .query(({ ctx, input }) =>
+      ctx.reader.read((database) => countMachines(database, { ...input, visible: visibleNames(ctx.caller) })),
+    ),
 
   get: needs('view', somewhere)
     .input(z.object({ id: machineId }))

@@ -100,6 +100,18 @@ export const ofBuild: Scope = {
 export const projectsOf = (caller: Caller, permission: Permission): typeof allProjects | string[] =>
   caller.kind === 'person' ? projectsWith(caller.grants, permission) : [];
 
+/** The projects that a caller may see; undefined when those are all. */
+export function visibleNames(caller: Caller): string[] | undefined {
+  const names = projectsOf(caller, 'view');
+  return names === allProjects ? undefined : names;
+}
+
+/** Of the projects that somebody may see, the one that is asked for; undefined when those are all. */
+export function within(visible: string[] | undefined, project: string | undefined): string[] | undefined {
+  if (project === undefined) return visible;
+  return visible === undefined || visible.includes(project) ? [project] : [];
+}
+
 /** A condition that leaves only rows of projects which the caller may see; undefined when that is all of them. */
 export function visibleIn(caller: Caller, project: PgColumn): SQL | undefined {
   const names = projectsOf(caller, 'view');

@@ -1,7 +1,9 @@
 import type { DeploymentKind, DeploymentStatus } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, gte, inArray, like, lt, lte, or, type SQL, sql } from 'drizzle-orm';
-import { builds, deploymentMachines, deployments } from '../../../../drizzle/schema/index.ts';
+import { and, desc, eq, inArray, like, lt, type SQL } from 'drizzle-orm';
+import { builds, deployments } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
+import { withinPeriod } from '../db/id-range.ts';
+import { newestOf } from '../db/newest-of.ts';
 
 export interface HistoryFilter {
   project?: string | undefined;
@@ -10,98 +12,93 @@ export interface HistoryFilter {
   person?: string | undefined;
   kind?: DeploymentKind | undefined;
   status?: DeploymentStatus | undefined;
+  /** Asked for at or after this. */
   from?: Date | undefined;
+  /** Asked for at or before this. */
   to?: Date | undefined;
 }
 
-/**
- * Who deployed what, when, why and how it ended, newest first. Keyset pagination: `before` is the id of the last one of
- * the page before, so pages stay put while new ones are added. `visible` leaves out what the caller may not see.
- */
-export async function deploymentHistory(
-  where: Queryable,
-  filter: HistoryFilter,
-  page: { before?: number | undefined; limit: number; visible: SQL | undefined },
-) {
-  const rows = await historyQuery(where, filter, page);
-  if (rows.length === 0) return [];
-  const outcomes = await where
-    .select({
-      deployment: deploymentMachines.deployment,
-      done: sql<number>`count(*) filter (where ${deploymentMachines.step} = 'COMMITTED')::int`,
-      failed: sql<number>`count(*) filter (where ${deploymentMachines.step} = 'FAILED')::int`,
-      machines: sql<number>`count(*)::int`,
-    })
-    .from(deploymentMachines)
-    .where(
-      inArray(
-        deploymentMachines.deployment,
-        rows.map(({ id }) => id),
-      ),
-    )
-    .groupBy(deploymentMachines.deployment);
-  return rows.map((row) => {
-    const counted = outcomes.find(({ deployment }) => deployment === row.id);
-    const tookMs = row.finishedAt && row.startedAt ? row.finishedAt.getTime() - row.startedAt.getTime() : null;
-    return { ...row, tookMs, machines: counted?.machines ?? 0, done: counted?.done ?? 0, failed: counted?.failed ?? 0 };
-  });
+export interface HistoryPage {
+  /** The number of the last one of the page before: pages stay put while new ones are added. */
+  before?: number | undefined;
+  limit: number;
+  /** The projects that the caller may see; undefined when those are all. */
+  visible: readonly string[] | undefined;
 }
 
-export function historyQuery(
+/**
+ * Who deployed what, when, why and how it ended, newest first. How many machines did what is in `outcome`: counting them again
+ * would read all machines of every deployment on the page.
+ */
+export async function deploymentHistory(where: Queryable, filter: HistoryFilter, page: HistoryPage) {
+  const named = filter.build === undefined ? undefined : await buildsNamed(where, filter.build, filter.project);
+  if (named?.length === 0) return [];
+  const conditions = await conditionsOf(where, filter, named);
+  if (page.before) conditions.push(lt(deployments.id, page.before));
+  if (page.visible) {
+    const newest = { conditions: [...conditions], newestFirst: [deployments.id], limit: page.limit };
+    conditions.push(newestOf(deployments, deployments, page.visible, newest));
+  }
+  const rows = await where
+    .select({
+      id: deployments.id,
+      project: deployments.project,
+      buildId: deployments.buildId,
+      previousBuildId: deployments.previousBuildId,
+      kind: deployments.kind,
+      status: deployments.status,
+      requestedBy: deployments.requestedBy,
+      reason: deployments.reason,
+      outcome: deployments.outcome,
+      hotfix: deployments.hotfix,
+      createdAt: deployments.createdAt,
+      startedAt: deployments.startedAt,
+      finishedAt: deployments.finishedAt,
+      commitSha: builds.commitSha,
+      commitSubject: builds.commitSubject,
+      commitAuthor: builds.commitAuthor,
+    })
+    .from(deployments)
+    .innerJoin(builds, eq(builds.id, deployments.buildId))
+    .where(and(...conditions))
+    .orderBy(desc(deployments.id))
+    .limit(page.limit);
+  return rows.map((row) => ({
+    ...row,
+    /** From its beginning to its end; null while it has none. */
+    tookMs: row.finishedAt && row.startedAt ? row.finishedAt.getTime() - row.startedAt.getTime() : null,
+  }));
+}
+
+async function conditionsOf(
   where: Queryable,
-  { project, build, person, kind, status, from, to }: HistoryFilter,
-  { before, limit, visible }: { before?: number | undefined; limit: number; visible: SQL | undefined },
-) {
-  const conditions: (SQL | undefined)[] = [visible];
+  filter: HistoryFilter,
+  named: readonly string[] | undefined,
+): Promise<SQL[]> {
+  const { project, person, kind, status } = filter;
+  const conditions = await withinPeriod(where, deployments, { id: deployments.id, at: deployments.createdAt }, filter);
   if (project) conditions.push(eq(deployments.project, project));
-  if (build) conditions.push(inArray(deployments.buildId, buildsNamed(where, build, project)));
+  if (named) conditions.push(inArray(deployments.buildId, [...named]));
   if (person) conditions.push(eq(deployments.requestedBy, person));
   if (kind) conditions.push(eq(deployments.kind, kind));
   if (status) conditions.push(eq(deployments.status, status));
-  if (from) conditions.push(gte(deployments.createdAt, from));
-  if (to) conditions.push(lte(deployments.createdAt, to));
-  if (before) conditions.push(lt(deployments.id, before));
-  const isByTime = from !== undefined || to !== undefined;
-  return (
-    where
-      .select({
-        id: deployments.id,
-        project: deployments.project,
-        buildId: deployments.buildId,
-        previousBuildId: deployments.previousBuildId,
-        kind: deployments.kind,
-        status: deployments.status,
-        requestedBy: deployments.requestedBy,
-        reason: deployments.reason,
-        outcome: deployments.outcome,
-        hotfix: deployments.hotfix,
-        createdAt: deployments.createdAt,
-        startedAt: deployments.startedAt,
-        finishedAt: deployments.finishedAt,
-        commitSha: builds.commitSha,
-        commitSubject: builds.commitSubject,
-        commitAuthor: builds.commitAuthor,
-      })
-      .from(deployments)
-      .innerJoin(builds, eq(builds.id, deployments.buildId))
-      .where(and(...conditions))
-      // Numbers grow with time, so this is the same order; it lets a range of times be read from its own index.
-      .orderBy(...(isByTime ? [desc(deployments.createdAt), desc(deployments.id)] : [desc(deployments.id)]))
-      .limit(limit)
-  );
+  return conditions;
 }
 
-function buildsNamed(where: Queryable, name: string, project: string | undefined) {
+/** More builds than this are not told apart by so short a name. */
+const mostBuilds = 1_000;
+
+async function buildsNamed(where: Queryable, name: string, project: string | undefined): Promise<string[]> {
   const isSha = /^[0-9a-f]{4,64}$/.test(name);
-  return where
+  const rows = await where
     .select({ id: builds.id })
     .from(builds)
     .where(
       and(
         project ? eq(builds.project, project) : undefined,
-        isSha ? or(eq(builds.id, name), like(builds.commitSha, `${name}%`)) : eq(builds.id, name),
+        isSha ? like(builds.commitSha, `${name}%`) : eq(builds.id, name),
       ),
     )
-    .orderBy(asc(builds.id))
-    .limit(1_000);
+    .limit(mostBuilds);
+  return rows.map(({ id }) => id);
 }

@@ -1,27 +1,32 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import type { Queryable } from '../db/connect.ts';
 
 // How well a team delivers, by the four measures of DORA (Forsgren, Humble, Kim: Accelerate; dora.dev/guides/dora-metrics):
 //
-// - deployment frequency: deployments that SUCCEEDED;
-// - lead time for changes: from the commit (its committer date) to the end of the first deployment of its build that
+// - deployment frequency: deployments that SUCCEEDED, rollbacks among them;
+// - lead time for changes: from the commit (its committer date) to the end of the first deployment of its build that ever
 //   SUCCEEDED;
-// - change failure rate: of the deployments that ended, the share that FAILED or was rolled back: the next deployment of
-//   the project to begin was a rollback away from its build;
-// - time to restore: from the end of a deployment that FAILED, or from the beginning of the rollback of one that was rolled
-//   back, to the end of the next deployment of the project that SUCCEEDED.
+// - change failure rate: of the changes, the share that FAILED or was rolled back. A change is a deployment that began, is no
+//   rollback itself, and ended as SUCCEEDED or FAILED, or was replaced by a rollback. It was rolled back when the next
+//   deployment of its project to begin was a rollback to another build;
+// - time to restore: from the end of a change that FAILED, or from the beginning of the rollback of one that was rolled back,
+//   to the end of the next deployment of the project that SUCCEEDED.
 //
-// Beside these, what building takes, stage by stage. Medians and 90th percentiles, as means hide the bad days.
+// Deployments that a person aborted say nothing of a change and are counted apart. Beside these, what building takes, stage
+// by stage. Medians and 90th percentiles, as means hide the bad days.
 
 export interface TrendFilter {
-  /** Undefined: all of `projects`. */
-  projects: string[] | undefined;
+  /** Undefined: all of them. */
+  projects: readonly string[] | undefined;
+  /** Deployments and jobs count where they ended: in [from, to). */
   from: Date;
   to: Date;
+  /** In UTC; a week begins on Monday. */
   bucket: 'day' | 'week';
 }
 
 export interface TrendBucket {
+  /** Its beginning; the first one may begin before the period, and holds only what is in it. */
   start: Date;
   succeeded: number;
   failed: number;
@@ -37,117 +42,154 @@ export interface Trends {
     succeeded: number;
     failed: number;
     rolledBack: number;
-    /** Of the deployments that ended; null when none did. */
+    aborted: number;
+    /** Deployments that SUCCEEDED, in a day. */
+    perDay: number;
+    /** Of those that SUCCEEDED or FAILED; null when none did. */
     successRate: number | null;
+    changes: number;
     changeFailureRate: number | null;
     leadTimeMedianMs: number | null;
     leadTimeP90Ms: number | null;
     timeToRestoreMedianMs: number | null;
     timeToRestoreP90Ms: number | null;
+    /** Changes that failed with no success since. */
+    notRestored: number;
+    /** From asked for to begun, of the attempt that ended the job. */
     queueWaitMedianMs: number | null;
     queueWaitP90Ms: number | null;
   };
-  stages: { stage: string; medianMs: number; p90Ms: number; builds: number }[];
+  /**
+   * What a commit goes through, in this order: the stages of jobs that SUCCEEDED, REPLICATION of builds to every region,
+   * DEPLOYMENT of those that SUCCEEDED. What nothing went through is left out.
+   */
+  stages: { stage: string; medianMs: number; p90Ms: number; times: number }[];
 }
 
-const ms = (expression: ReturnType<typeof sql>) => sql`(extract(epoch from ${expression}) * 1000)`;
-const number = (value: unknown) => (value === null || value === undefined ? null : Number(value));
+type Computed = 'perDay' | 'successRate' | 'changeFailureRate';
+type CountedTotals = Omit<Trends['totals'], Computed> & { failedChanges: number };
+
+const ms = (interval: SQL) => sql`(extract(epoch from ${interval}) * 1000)`;
+const share = (quantile: number, of: SQL) =>
+  sql`percentile_cont(${sql.raw(String(quantile))}) within group (order by ${of})`;
+const dayMs = 86_400_000;
 
 export async function readTrends(where: Queryable, { projects, from, to, bucket }: TrendFilter): Promise<Trends> {
-  const [begin, end] = [from.toISOString(), to.toISOString()];
-  const ours = (column: string) =>
-    projects === undefined
-      ? sql`true`
-      : sql`${sql.raw(column)} in (select jsonb_array_elements_text(${JSON.stringify(projects)}::jsonb))`;
-  // Each deployment that ended in the period, with what came of it.
+  const [begin, end] = [sql`${from.toISOString()}::timestamptz`, sql`${to.toISOString()}::timestamptz`];
+  const ours = (column: string) => {
+    if (projects === undefined) return sql`true`;
+    return projects.length > 0 ? sql`${sql.raw(column)} in ${[...projects]}` : sql`false`;
+  };
+  const endedWithin = (table: string) =>
+    sql`${sql.raw(table)}.finished_at >= ${begin} and ${sql.raw(table)}.finished_at < ${end} and ${ours(`${table}.project`)}`;
+  const slot = (at: SQL) => sql`date_trunc(${bucket}, ${at} at time zone 'UTC')`;
+  // Each deployment that began and ended in the period, with what came of it.
   const ended = sql`
     ended as materialized (
-      select d.id, d.project, d.status, d.kind, d.started_at, d.finished_at, b.committed_at,
-        n.kind as next_kind, n.started_at as next_started_at,
-        (n.kind = 'ROLLBACK' and n.build_id <> d.build_id) as rolled_back,
-        row_number() over (partition by d.build_id, d.status order by d.finished_at) as nth
+      select d.project, d.status, d.finished_at, n.started_at as next_started_at,
+        ${ms(sql`d.finished_at - b.committed_at`)} as lead_ms,
+        d.status = 'SUCCEEDED' and d.kind <> 'ROLLBACK' and not exists (
+          select 1 from deployments e
+          where e.build_id = d.build_id and e.status = 'SUCCEEDED' and e.finished_at < d.finished_at) as is_first,
+        d.kind <> 'ROLLBACK' and d.status = 'FAILED' as is_failed,
+        d.kind <> 'ROLLBACK' and d.status in ('SUCCEEDED', 'SUPERSEDED') and n.kind = 'ROLLBACK'
+          and n.build_id <> d.build_id as is_rolled_back,
+        d.kind <> 'ROLLBACK' and d.status = 'SUCCEEDED' as is_success
       from deployments d
       join builds b on b.id = d.build_id
       left join lateral (
         select o.kind, o.started_at, o.build_id from deployments o
         where o.project = d.project and o.started_at > d.started_at order by o.started_at limit 1
       ) n on true
-      where d.finished_at >= ${begin}::timestamptz and d.finished_at < ${end}::timestamptz
-        and d.started_at is not null and d.status in ('SUCCEEDED', 'FAILED', 'SUPERSEDED') and ${ours('d.project')}
+      where d.started_at is not null and ${endedWithin('d')}
     )`;
-  const lead = sql`(status = 'SUCCEEDED' and kind = 'DEPLOY' and nth = 1)`;
   const counts = sql`
     count(*) filter (where status = 'SUCCEEDED')::int as succeeded,
     count(*) filter (where status = 'FAILED')::int as failed,
-    count(*) filter (where status <> 'FAILED' and rolled_back)::int as "rolledBack",
-    percentile_cont(0.5) within group (order by ${ms(sql`finished_at - committed_at`)}) filter (where ${lead}) as "leadTimeMedianMs"`;
-  const byBucket = (await where.execute(sql`
+    count(*) filter (where is_rolled_back)::int as "rolledBack",
+    ${share(0.5, sql`lead_ms`)} filter (where is_first) as "leadTimeMedianMs"`;
+
+  const [answer] = (await where.execute(sql`
     with ${ended}, slots as (
-      select s as start from generate_series(date_trunc(${bucket}, ${begin}::timestamptz at time zone 'UTC'),
-        (${end}::timestamptz at time zone 'UTC') - interval '1 ms', ${`1 ${bucket}`}::interval) s
+      select generate_series(${slot(begin)}, (${end} at time zone 'UTC') - interval '1 ms',
+        ${`1 ${bucket}`}::interval) as start
     ), built as (
-      select date_trunc(${bucket}, finished_at at time zone 'UTC') as start,
-        count(*) filter (where status = 'SUCCEEDED')::int as builds, count(*) filter (where status = 'FAILED')::int as "failedBuilds"
-      from jobs where finished_at >= ${begin}::timestamptz and finished_at < ${end}::timestamptz and ${ours('project')}
-      group by 1
+      select ${slot(sql`j.finished_at`)} as start, count(*) filter (where j.status = 'SUCCEEDED')::int as builds,
+        count(*) filter (where j.status = 'FAILED')::int as "failedBuilds"
+      from jobs j where ${endedWithin('j')} group by 1
     ), delivered as (
-      select date_trunc(${bucket}, finished_at at time zone 'UTC') as start, ${counts} from ended group by 1
-    )
-    select extract(epoch from slots.start) * 1000 as start, coalesce(succeeded, 0) as succeeded, coalesce(failed, 0) as failed,
-      coalesce("rolledBack", 0) as "rolledBack", "leadTimeMedianMs", coalesce(builds, 0) as builds,
-      coalesce("failedBuilds", 0) as "failedBuilds"
-    from slots left join delivered using (start) left join built using (start)
-    order by slots.start`)) as unknown as (Omit<TrendBucket, 'start'> & { start: string })[];
-  const [total] = await where.execute(sql`
-    with ${ended}, broken as (
-      select project, case when status = 'FAILED' then finished_at else next_started_at end as since
-      from ended where status = 'FAILED' or rolled_back
+      select ${slot(sql`finished_at`)} as start, ${counts} from ended group by 1
+    ), buckets as (
+      select extract(epoch from slots.start) * 1000 as start, coalesce(succeeded, 0) as succeeded,
+        coalesce(failed, 0) as failed, coalesce("rolledBack", 0) as "rolledBack", "leadTimeMedianMs",
+        coalesce(builds, 0) as builds, coalesce("failedBuilds", 0) as "failedBuilds"
+      from slots left join delivered using (start) left join built using (start)
+    ), broken as (
+      select project, case when is_failed then finished_at else next_started_at end as since
+      from ended where is_failed or is_rolled_back
     ), restored as (
       select ${ms(sql`r.finished_at - broken.since`)} as took from broken
-      cross join lateral (
+      left join lateral (
         select o.finished_at from deployments o
         where o.project = broken.project and o.status = 'SUCCEEDED' and o.finished_at > broken.since
-        order by o.finished_at limit 1) r
+        order by o.finished_at limit 1) r on true
     ), waited as (
-      select ${ms(sql`started_at - created_at`)} as took from jobs
-      where finished_at >= ${begin}::timestamptz and finished_at < ${end}::timestamptz and started_at is not null
-        and ${ours('project')}
+      select ${ms(sql`j.started_at - j.created_at`)} as took from jobs j
+      where j.started_at is not null and ${endedWithin('j')}
+    ), totals as (
+      select ${counts}, count(*) filter (where status = 'ABORTED')::int as aborted,
+        count(*) filter (where is_success or is_failed or is_rolled_back)::int as changes,
+        count(*) filter (where is_failed or is_rolled_back)::int as "failedChanges",
+        ${share(0.9, sql`lead_ms`)} filter (where is_first) as "leadTimeP90Ms",
+        (select ${share(0.5, sql`took`)} from restored) as "timeToRestoreMedianMs",
+        (select ${share(0.9, sql`took`)} from restored) as "timeToRestoreP90Ms",
+        (select count(*)::int from restored where took is null) as "notRestored",
+        (select ${share(0.5, sql`took`)} from waited) as "queueWaitMedianMs",
+        (select ${share(0.9, sql`took`)} from waited) as "queueWaitP90Ms"
+      from ended
     )
-    select ${counts},
-      percentile_cont(0.9) within group (order by ${ms(sql`finished_at - committed_at`)}) filter (where ${lead}) as "leadTimeP90Ms",
-      (select percentile_cont(0.5) within group (order by took) from restored) as "timeToRestoreMedianMs",
-      (select percentile_cont(0.9) within group (order by took) from restored) as "timeToRestoreP90Ms",
-      (select percentile_cont(0.5) within group (order by took) from waited) as "queueWaitMedianMs",
-      (select percentile_cont(0.9) within group (order by took) from waited) as "queueWaitP90Ms"
-    from ended`);
+    select (select jsonb_agg(buckets order by start) from buckets) as buckets,
+      (select to_jsonb(totals) from totals) as totals`)) as unknown as {
+    buckets: (Omit<TrendBucket, 'start'> & { start: number })[];
+    totals: CountedTotals;
+  }[];
+
+  const spread = (took: SQL) =>
+    sql`${share(0.5, ms(took))} as "medianMs", ${share(0.9, ms(took))} as "p90Ms", count(*)::int as times`;
   const stages = (await where.execute(sql`
-    select s.stage, percentile_cont(0.5) within group (order by ${ms(sql`s.finished_at - s.started_at`)}) as "medianMs",
-      percentile_cont(0.9) within group (order by ${ms(sql`s.finished_at - s.started_at`)}) as "p90Ms", count(*)::int as builds
-    from jobs j join job_stage_times s on s.job_id = j.id and s.attempt = j.attempts
-    where j.finished_at >= ${begin}::timestamptz and j.finished_at < ${end}::timestamptz and j.status = 'SUCCEEDED'
-      and s.finished_at is not null and ${ours('j.project')}
-    group by s.stage order by min(s.started_at - j.started_at)`)) as unknown as Trends['stages'];
-  const [succeeded, failed, rolledBack] = [Number(total!.succeeded), Number(total!.failed), Number(total!.rolledBack)];
-  const all = succeeded + failed;
+    select * from (
+      select 0 as part, min(s.started_at - j.started_at) as place, s.stage, ${spread(sql`s.finished_at - s.started_at`)}
+      from jobs j join job_stage_times s on s.job_id = j.id and s.attempt = j.attempts
+      where j.status = 'SUCCEEDED' and s.finished_at is not null and ${endedWithin('j')}
+      group by s.stage
+      union all
+      select 1, null, 'REPLICATION', ${spread(sql`r.finished_at - r.created_at`)}
+      from (
+        select b.created_at, max(r.finished_at) as finished_at from builds b join replicas r on r.build_id = b.id
+        where b.created_at >= ${begin} and b.created_at < ${end} and ${ours('b.project')}
+        group by b.id having bool_and(r.status = 'REPLICATED')
+      ) r
+      union all
+      select 2, null, 'DEPLOYMENT', ${spread(sql`d.finished_at - d.started_at`)}
+      from deployments d where d.status = 'SUCCEEDED' and d.started_at is not null and ${endedWithin('d')}
+    ) parts where times > 0 order by part, place`)) as unknown as Trends['stages'];
+
+  const { failedChanges, ...totals } = answer!.totals;
+  const { succeeded, failed, changes } = totals;
+  const rate = (part: number, of: number) => (of > 0 ? part / of : null);
   return {
-    buckets: byBucket.map((row) => ({
-      ...row,
-      start: new Date(Number(row.start)),
-      leadTimeMedianMs: number(row.leadTimeMedianMs),
-    })),
+    buckets: answer!.buckets.map((row) => ({ ...row, start: new Date(row.start) })),
     totals: {
-      succeeded,
-      failed,
-      rolledBack,
-      successRate: all > 0 ? succeeded / all : null,
-      changeFailureRate: all > 0 ? (failed + rolledBack) / all : null,
-      leadTimeMedianMs: number(total!.leadTimeMedianMs),
-      leadTimeP90Ms: number(total!.leadTimeP90Ms),
-      timeToRestoreMedianMs: number(total!.timeToRestoreMedianMs),
-      timeToRestoreP90Ms: number(total!.timeToRestoreP90Ms),
-      queueWaitMedianMs: number(total!.queueWaitMedianMs),
-      queueWaitP90Ms: number(total!.queueWaitP90Ms),
+      ...totals,
+      perDay: succeeded / ((to.getTime() - from.getTime()) / dayMs),
+      successRate: rate(succeeded, succeeded + failed),
+      changeFailureRate: rate(failedChanges, changes),
     },
-    stages: stages.map((row) => ({ ...row, medianMs: Number(row.medianMs), p90Ms: Number(row.p90Ms) })),
+    stages: stages.map(({ stage, medianMs, p90Ms, times }) => ({
+      stage,
+      medianMs: Number(medianMs),
+      p90Ms: Number(p90Ms),
+      times,
+    })),
   };
 }
