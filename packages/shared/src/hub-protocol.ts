@@ -3,7 +3,8 @@ import { versionKey } from './version-key.ts';
 import { buildId, infoHashHex, machineId, machineSteps, projectName, regionName } from './words.ts';
 
 // What an agent and its hub say to each other: JSON frames on one WebSocket (`/agent`), and plain HTTP GETs for
-// bytes (`/manifests/<digest>`, `/packs/<digest>` with ranges), all with the agent's bearer token.
+// bytes (`/manifests/<digest>`, `/packs/<digest>` with ranges), all with the agent's session as bearer token
+// (`agent-identity.ts` says how it gets one).
 
 export const hubProtocolVersion = 1;
 export const maxFrameBytes = 1024 * 1024;

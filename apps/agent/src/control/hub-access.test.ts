@@ -69,10 +69,17 @@ it('asks for another credential when control signs with another key', async () =
   const agent = await access();
   agent.forget(await agent.session(never));
   hub.signing = generateSigningKey();
-  await expect(agent.session(never)).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  now += 60_000;
-  await agent.session(never);
+  await expect(agent.session(never)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  agent.forget(await agent.session(never));
   expect(posts('/enrol')).toBe(2);
+});
+
+it('does not ask without end when the hub trusts another control than its own', async () => {
+  hub.takesNothing = true;
+  const agent = await access();
+  await expect(agent.session(never)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(agent.session(never)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  expect(posts('/enrol')).toBe(1);
 });
 
 it('says what to do when it has neither identity nor token, and when the token is no good', async () => {

@@ -63,13 +63,14 @@ export class HubAccess {
   async #open(): Promise<string> {
     const { clock, identity, machine } = this.#options;
     try {
-      const credential = this.#keptCredential() ?? (await this.#enrol());
+      const kept = this.#keptCredential();
+      const credential = kept ?? (await this.#enrol());
       const challenge = agentChallenge.safeParse((await this.#post('/agents/challenge', {})).body);
       if (!challenge.success) throw notNow('what answers there is no hub');
       const signature = answerChallenge(identity.secret, machine, challenge.data);
       const answer = await this.#post('/agents/session', { credential, nonce: challenge.data.nonce, signature });
       const opened = sessionAnswer.safeParse(answer.body);
-      if (!answer.ok || !opened.success) throw await this.#refused(answer);
+      if (!answer.ok || !opened.success) throw await this.#refused(answer, kept !== undefined);
       this.#session = opened.data.session;
       this.#shutOut = undefined;
       return opened.data.session;
@@ -108,10 +109,11 @@ export class HubAccess {
     throw refusal(answer, 'this machine cannot be enrolled');
   }
 
-  async #refused(answer: Answer): Promise<StarlingError> {
+  async #refused(answer: Answer, wasKept: boolean): Promise<StarlingError> {
     const code = enrolmentRefusal.safeParse(answer.body).data?.code as SessionRefusal | undefined;
-    // Control signs another credential for the same key, so asking for one mends a key of control that was replaced.
+    // Control signs another credential for the same key: that mends a key of control that was replaced.
     if (code === 'NOT_TRUSTED') await this.#options.identity.keep(null);
+    if (code === 'NOT_TRUSTED' && wasKept) return notNow(`${refusal(answer, '').message}; asking for another`);
     // A hub that started anew between the two requests does not know its challenge any more.
     if (code === 'BAD_PROOF') return notNow(refusal(answer, 'no session').message);
     return refusal(answer, 'the hub shuts this machine out');

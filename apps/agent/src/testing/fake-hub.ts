@@ -24,6 +24,8 @@ export class FakeHub {
   readonly posts = new Map<string, number>();
   /** Replaced, it trusts no credential from before. */
   signing = generateSigningKey();
+  /** It trusts another control than the one that signs. */
+  takesNothing = false;
   readonly frames: AgentFrame[] = [];
   readonly reports: MachineReport[] = [];
   readonly keys = new Map<string, VersionKey>();
@@ -136,6 +138,7 @@ export class FakeHub {
     }
     const { credential: candidate, nonce, signature } = sessionRequest.parse(body);
     const credential = readCredential(candidate, new TrustedKeys('agent-credential', [this.signing.publicPem]));
+    if (this.takesNothing) return { status: 403, code: 'NOT_TRUSTED', message: 'it is not trusted here' };
     if (typeof credential === 'string') return { status: 403, code: 'NOT_TRUSTED', message: credential };
     if (this.revoked.has(credential.machine)) return { status: 403, code: 'REVOKED', message: 'it was revoked' };
     if (!holdsKey(credential, { hub: 'fake', nonce }, signature))
