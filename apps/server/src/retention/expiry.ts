@@ -2,6 +2,7 @@ import { StarlingError } from '@starling/shared/errors.ts';
 import { settingsOf } from '@starling/shared/project-settings.ts';
 import { and, asc, eq, inArray, isNull, type SQL, sql } from 'drizzle-orm';
 import { builds, projects } from '../../../../drizzle/schema/index.ts';
+import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Queryable } from '../db/connect.ts';
 
@@ -72,9 +73,9 @@ export async function insistKept(database: Queryable, build: typeof builds.$infe
 
 /**
  * Takes out of service what the policy of a project no longer keeps. From then on nobody can deploy it, and the sweep
- * may take its bytes. Returns the builds.
+ * may take its bytes. `actor` is who asked for it. Returns the builds.
  */
-export async function expireBuilds(database: Database, project: string): Promise<string[]> {
+export async function expireBuilds(database: Database, project: string, actor = 'starling'): Promise<string[]> {
   return database.transaction(async (tx) => {
     // A deployment that is just being asked for holds the same lock; whoever comes second sees what the first did.
     await tx.execute(sql`select 1 from projects where name = ${project} for update`);
@@ -85,6 +86,8 @@ export async function expireBuilds(database: Database, project: string): Promise
       .set({ expiredAt: sql`now()` })
       .where(and(inArray(builds.id, ids), isNull(builds.expiredAt)));
     await announce(tx, 'replicas');
+    const target = ids.length === 1 ? ids[0]! : `${ids.length} builds`;
+    await recordAudit(tx, { actor, action: 'build.expire', project, target, details: { builds: ids } });
     return ids;
   });
 }
