@@ -21,6 +21,7 @@ import {
   deploymentGates,
   deploymentMachines,
   deployments,
+  deploymentTasks,
   jobsRunning,
   jobsWaiting,
   machines,
@@ -151,6 +152,34 @@ describe('what is noticed', () => {
       .insert(deploymentMachines)
       .values({ deployment: id, machine: 'm', step: 'FETCHING', detail: '', sequence: 1 });
     expect(await raise()).toMatchObject([{ title: expect.stringMatching(/^Over: /) }]);
+  });
+
+  it('takes a deployment for stalled neither while tasks after it run, nor as they end', async () => {
+    const { id } = await addDeployment({ startedAt: new Date(Date.now() - 6 * 60_000) });
+    const spec = {
+      name: 'smoke',
+      type: 'command' as const,
+      command: 'true',
+      timeout: 60_000,
+      attempts: 1,
+      workerLabels: {},
+    };
+    await test.database
+      .insert(deploymentTasks)
+      .values({ deployment: id, phase: 'AFTER', position: 0, spec, status: 'QUEUED' });
+    const become = (values: Partial<typeof deploymentTasks.$inferInsert>) =>
+      test.database.update(deploymentTasks).set(values).where(eq(deploymentTasks.deployment, id));
+    expect(await raise()).toEqual([]);
+    await become({ status: 'RUNNING' });
+    expect(await raise()).toEqual([]);
+    await become({ status: 'SUCCEEDED', finishedAt: new Date() });
+    expect(await raise()).toEqual([]);
+    await become({ finishedAt: new Date(Date.now() - 6 * 60_000) });
+    expect(kindsOf(await raise())).toEqual(['deployment.stalled']);
+    // A task that waits for its turn is no sign of life.
+    await become({ status: 'WAITING', finishedAt: null });
+    expect(await raise()).toEqual([]);
+    expect(await test.database.select().from(alerts)).toMatchObject([{ clearedAt: null }]);
   });
 
   it('tells a region that is silent from one of which some machines are', async () => {

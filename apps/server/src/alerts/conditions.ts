@@ -63,16 +63,21 @@ export const states = {
     where r.status <> 'REPLICATED' and b.expired_at is null
       and b.created_at < now() - ${milliseconds(limits.replicationLateMs)}
     group by b.id`,
+  // While the tasks after it run, its machines have said all they will; tasks have timeouts of their own.
   'deployment.stalled': (limits: AlertLimits) => sql`
     select d.id::text as subject, d.project, 'Deployment ' || d.id || ' of ' || d.build_id || ' has stalled' as title,
       'No machine has said anything new since ' || to_char(last.at at time zone 'UTC', 'HH24:MI') || ' UTC.' as text,
       '/deployments/' || d.id as path
     from deployments d
     cross join lateral (
-      select greatest(coalesce(max(m.updated_at), d.started_at), d.started_at) as at
-      from deployment_machines m where m.deployment = d.id
+      select greatest(d.started_at,
+        (select max(m.updated_at) from deployment_machines m where m.deployment = d.id),
+        (select max(t.finished_at) from deployment_tasks t where t.deployment = d.id and t.phase = 'AFTER')) as at
     ) last
-    where d.status = 'RUNNING' and last.at < now() - ${milliseconds(limits.stalledMs)}`,
+    where d.status = 'RUNNING' and last.at < now() - ${milliseconds(limits.stalledMs)}
+      and not exists (
+        select 1 from deployment_tasks t
+        where t.deployment = d.id and t.phase = 'AFTER' and t.status in ('QUEUED', 'RUNNING'))`,
   'region.silent': (limits: AlertLimits) => sql`
     select m.region as subject, ${noText} as project, 'Region ' || m.region || ' is silent' as title,
       'None of its ' || count(*) || ' machines has been heard of since ' ||
