@@ -27,7 +27,7 @@ export async function openStarling({ host, database: name, connections, batch }:
   });
   return {
     reset: async () => {
-      await database.$client`truncate jobs, jobs_waiting, jobs_running cascade`;
+      await database.$client`truncate jobs, jobs_waiting, jobs_taken cascade`;
     },
     enqueue: (count, workers, mode) => {
       let left = count;

@@ -71,9 +71,13 @@ export const jobsWaiting = pgTable(
   (table) => [uniqueIndex('jobs_waiting_order').on(table.priority.desc().nullsFirst(), table.jobId)],
 );
 
-/** A row for each job that is RUNNING. Written only with `jobs.status`, as `jobs_waiting` is; after the job's own row. */
-export const jobsRunning = pgTable('jobs_running', {
-  jobId: bigint('job_id', { mode: 'number' }).primaryKey(),
+/**
+ * A row for each time that a job was taken, with the project it is of: every job that is RUNNING is in here. Those that have
+ * ended are cleared away by the monitor a little later, so ask for the status as well. Ending a job thus writes its own row
+ * and nothing else; and as it is small and read as a whole, it has no index.
+ */
+export const jobsTaken = pgTable('jobs_taken', {
+  jobId: bigint('job_id', { mode: 'number' }).notNull(),
   project: text().notNull(),
 });
 

@@ -15,13 +15,13 @@ export const projects = pgTable(
     binaryName: text('binary_name').notNull(),
     /** What was set for it; what is left out has its default (`packages/shared/src/project-settings.ts`). */
     settings: jsonb().$type<WrittenProjectSettings>().notNull().default({}),
+    /** `builds.maxConcurrent` of the settings, which every claim of a job asks for. */
+    maxBuilds: integer('max_builds').generatedAlwaysAs(sql`(settings #>> '{builds,maxConcurrent}')::integer`),
     createdBy: text('created_by').notNull(),
     createdAt: moment('created_at').notNull().defaultNow(),
   },
   // Every claim of a job asks which projects limit their builds.
-  (table) => [
-    index('projects_limited').on(table.name).where(sql`(${table.settings} #>> '{builds,maxConcurrent}') is not null`),
-  ],
+  (table) => [index('projects_limited').on(table.name).where(sql`${table.maxBuilds} is not null`)],
 );
 
 export const regions = pgTable('regions', {

@@ -22,7 +22,7 @@ import {
   deploymentMachines,
   deployments,
   deploymentTasks,
-  jobsRunning,
+  jobsTaken,
   jobsWaiting,
   machines,
   replicas,
@@ -42,7 +42,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   for (const table of [alerts, alertChannels, deployments, replicas, machines]) await test.database.delete(table);
-  for (const table of [jobsWaiting, jobsRunning]) await test.database.delete(table);
+  for (const table of [jobsWaiting, jobsTaken]) await test.database.delete(table);
   await test.database.execute(sql`update jobs set status = 'SUCCEEDED', finished_at = now() - interval '2 days'`);
 });
 

@@ -1,5 +1,6 @@
 import { cancelJob } from '@starling/server/jobs/cancel.ts';
 import { endAndTake } from '@starling/server/jobs/end.ts';
+import { forgetEnded } from '@starling/server/jobs/open-jobs.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { failOverdue, failUnclaimed, requeueStale } from '@starling/server/jobs/requeue-stale.ts';
 import type { JobStatus } from '@starling/shared/words.ts';
@@ -11,7 +12,7 @@ import {
   jobLogPieces,
   jobStageTimes,
   jobs,
-  jobsRunning,
+  jobsTaken,
   jobsWaiting,
   replicas,
 } from '../../drizzle/schema/index.ts';
@@ -28,22 +29,23 @@ const age = (id: number, interval: string) =>
   );
 
 beforeEach(async () => {
-  for (const table of [jobLogPieces, jobStageTimes, replicas, deployments, builds, jobs, jobsWaiting, jobsRunning])
+  for (const table of [jobLogPieces, jobStageTimes, replicas, deployments, builds, jobs, jobsWaiting, jobsTaken])
     await test.database.delete(table);
   await addRegions(test.database, ['eu', 'us', 'ap']);
   await addProject(test.database, 'shop');
 });
 
-// Whatever a test did: the lists of what waits and what runs say what the jobs say.
+// Whatever a test did: the lists of what waits and what was taken agree with the jobs.
 afterEach(async () => {
-  const idsOf = (rows: { id: number }[]) => rows.map(({ id }) => id).toSorted((a, b) => a - b);
   const withStatus = async (status: JobStatus) =>
-    idsOf(await test.database.select({ id: jobs.id }).from(jobs).where(eq(jobs.status, status)));
-  expect(idsOf(await test.database.select({ id: jobsWaiting.jobId }).from(jobsWaiting))).toEqual(
-    await withStatus('QUEUED'),
-  );
-  expect(idsOf(await test.database.select({ id: jobsRunning.jobId }).from(jobsRunning))).toEqual(
-    await withStatus('RUNNING'),
+    (await test.database.select({ id: jobs.id }).from(jobs).where(eq(jobs.status, status))).map(({ id }) => id);
+  const waiting = await test.database.select({ id: jobsWaiting.jobId }).from(jobsWaiting).orderBy(jobsWaiting.jobId);
+  expect(waiting.map(({ id }) => id)).toEqual((await withStatus('QUEUED')).toSorted((a, b) => a - b));
+  await forgetEnded(test.database);
+  const taken = new Set((await test.database.select({ id: jobsTaken.jobId }).from(jobsTaken)).map(({ id }) => id));
+  expect([...taken]).toEqual(expect.arrayContaining(await withStatus('RUNNING')));
+  expect([...(await withStatus('QUEUED')), ...(await withStatus('RUNNING'))]).toEqual(
+    expect.arrayContaining([...taken]),
   );
 });
 

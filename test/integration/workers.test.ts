@@ -16,7 +16,7 @@ import {
   builds,
   identities,
   jobs,
-  jobsRunning,
+  jobsTaken,
   jobsWaiting,
   projects,
   replicas,
@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 beforeEach(async () => {
-  for (const table of [replicas, builds, jobs, jobsWaiting, jobsRunning, workers, identities])
+  for (const table of [replicas, builds, jobs, jobsWaiting, jobsTaken, workers, identities])
     await test.database.delete(table);
   await addRegions(test.database, ['eu']);
   await addProject(test.database, 'shop');
@@ -304,7 +304,7 @@ it('the signal is read by index, however many jobs there were', async () => {
       now() - n * interval '1 minute', now() - n * interval '1 minute', now() - n * interval '1 minute'
     from generate_series(1, 30000) n`);
   for (let count = 0; count < 5; count += 1) await addJob(test.database, 'shop');
-  await test.database.execute(sql`analyze jobs, jobs_waiting, jobs_running`);
+  await test.database.execute(sql`analyze jobs, jobs_waiting, jobs_taken`);
   const plan = await test.database.execute<{ 'QUERY PLAN': string }>(sql`explain ${demandsQuery()}`);
   const lines = [...plan].map((line) => line['QUERY PLAN']);
   expect(lines.filter((line) => /Seq Scan on jobs( |$)/.test(line))).toEqual([]);

@@ -53,7 +53,7 @@ const jobsAndDeployments = [
    from generate_series(1::bigint, ${jobCount}) n`,
   `insert into jobs_waiting (job_id, project, priority, worker_labels)
    select id, project, priority, worker_labels from jobs where status = 'QUEUED'`,
-  `insert into jobs_running (job_id, project) select id, project from jobs where status = 'RUNNING'`,
+  `insert into jobs_taken (job_id, project) select id, project from jobs where status = 'RUNNING'`,
   `insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
      manifest_bytes, pack_digest, pack_bytes, info_hash, file_count, created_at)
    select project || '@' || substr(commit_sha, 1, 12), project, commit_sha, id, 'Ada', 'Change something',

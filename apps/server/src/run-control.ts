@@ -22,6 +22,7 @@ import { migrateToLatest } from './db/migrate.ts';
 import { primaryReader, replicaReader } from './db/reader.ts';
 import { controlChecks } from './doctor/control-checks.ts';
 import { startGatekeeper } from './gates/gatekeeper.ts';
+import { forgetEnded } from './jobs/open-jobs.ts';
 import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
 import { createLogger } from './lib/log.ts';
 import type { Loop } from './lib/loop.ts';
@@ -117,6 +118,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
           requeueStale: (staleMs) => requeueStale(database, staleMs),
           failOverdue: () => failOverdue(database),
           failUnclaimed: (maxWaitMs) => failUnclaimed(database, maxWaitMs),
+          forgetEnded: () => forgetEnded(database),
         },
         staleMs: config.STARLING_STALE_AFTER,
         maxWaitMs: config.STARLING_QUEUE_DEADLINE,

@@ -104,7 +104,8 @@ export const states = {
         ${Math.round(limits.budgetMs / 60_000)}::int || ' minutes.' as text,
       '/jobs/' || j.id as path
     from jobs j
-    where j.id in (select job_id from jobs_waiting union all select job_id from jobs_running) and j.created_at < now() - ${milliseconds((limits.budgetMs * 2) / 3)}
+    where j.id in (select job_id from jobs_waiting union all select job_id from jobs_taken)
+      and j.status in ('QUEUED', 'RUNNING') and j.created_at < now() - ${milliseconds((limits.budgetMs * 2) / 3)}
     union all
     select 'deployment ' || d.id, d.project, 'Deployment ' || d.id || ' of ' || d.build_id || ' may miss its time',
       'From commit to machines it has taken ' || round(extract(epoch from spent.so_far) / 60) || ' of ' ||

@@ -2,7 +2,7 @@ import { StarlingError } from '@starling/shared/errors.ts';
 import type { Attempt, Completion, FinishedBuild, TakeOptions } from '../builder/ports.ts';
 import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
-import { endSteps } from './end.ts';
+import { endStep } from './end.ts';
 import { askedBy, takeRest, takeUnlimited } from './take.ts';
 import type { Client } from './take-steps.ts';
 
@@ -26,7 +26,7 @@ export async function completeJob(
         and (swept_at is null or swept_at > (select started_at from jobs where id = ${attempt.jobId}))`;
     if (swept) throw new StarlingError('UNAVAILABLE', `the same bytes are being swept, as those of ${swept.id}`);
     const ended = await client`
-    with ${endSteps(client, attempt.worker, attempt.attempt, [attempt.jobId], build.buildId)}, build as (
+    with ${endStep(client, attempt.worker, attempt.attempt, [attempt.jobId], build.buildId)}, build as (
       insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
         manifest_bytes, pack_digest, pack_bytes, info_hash, file_count)
       select ${build.buildId}, project, commit_sha, id, ${build.commitAuthor}, ${build.commitSubject},

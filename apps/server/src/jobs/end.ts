@@ -7,11 +7,11 @@ import { type Client, takenRows, takeSteps } from './take-steps.ts';
 import type { TakenRow } from './taken-row.ts';
 
 /**
- * The steps of a statement that ends attempts well, for its `with`, under the condition that the worker still holds them:
+ * The step of a statement that ends attempts well, for its `with`, under the condition that the worker still holds them:
  * `ended` has those that it did. By id, never by a join: a join with a list of unknown length may be planned to read the
  * whole table.
  */
-export const endSteps = (
+export const endStep = (
   client: Client,
   worker: string,
   attempt: number,
@@ -23,8 +23,6 @@ export const endSteps = (
       where id = any (${ids}::bigint[]) and status = 'RUNNING' and worker = ${worker}::text
         and attempts = ${attempt}::int
       returning id, project, commit_sha
-    ), gone as (
-      delete from jobs_running where job_id = any (array(select id from ended))
     )`;
 
 export interface EndedAndTaken {
@@ -50,7 +48,7 @@ export async function endAndTake(
   const lost: number[] = [];
   for (const [number, group] of others) lost.push(...(await endOnly(client, worker, number, group)));
   const rows = await client<TakenRow[]>`
-    with ${endSteps(client, worker, attempt, ids)}, ${takeSteps(client, asked)} ${takenRows(client)}
+    with ${endStep(client, worker, attempt, ids)}, ${takeSteps(client, asked)} ${takenRows(client)}
     union all
     select id::float8, null, null, null, null, null, null, null from unnest(${ids}::bigint[]) as held (id)
     where id not in (select id from ended)`;
@@ -62,7 +60,7 @@ export async function endAndTake(
 
 async function endOnly(client: Client, worker: string, attempt: number, ids: number[]): Promise<number[]> {
   const rows = await client<{ id: number }[]>`
-    with ${endSteps(client, worker, attempt, ids)} select id::float8 from ended`;
+    with ${endStep(client, worker, attempt, ids)} select id::float8 from ended`;
   const ended = new Set(rows.map(({ id }) => id));
   return ids.filter((id) => !ended.has(id));
 }

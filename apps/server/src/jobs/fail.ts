@@ -4,7 +4,7 @@ import type { Attempt } from '../builder/ports.ts';
 import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
 import { heldBy } from './held-by.ts';
-import { stopRunning } from './open-jobs.ts';
+import { backToQueue } from './open-jobs.ts';
 
 /**
  * Ends an attempt badly: the job is FAILED, or QUEUED again when `retry` and it has attempts left. False when the
@@ -30,7 +30,7 @@ export async function failAttempt(
       .where(heldBy(attempt))
       .returning({ id: jobs.id });
     if (rows.length === 0) return false;
-    await stopRunning(tx, [attempt.jobId]);
+    await backToQueue(tx, [attempt.jobId]);
     await tx
       .update(jobStageTimes)
       .set({ finishedAt: sql`coalesce(${jobStageTimes.finishedAt}, now())` })

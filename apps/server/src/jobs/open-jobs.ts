@@ -1,14 +1,14 @@
 import type { JobStatus } from '@starling/shared/words.ts';
-import { eq, inArray, type SQL, sql } from 'drizzle-orm';
-import { jobs, jobsRunning, jobsWaiting } from '../../../../drizzle/schema/index.ts';
-import type { Transaction } from '../db/connect.ts';
+import { eq, type SQL, sql } from 'drizzle-orm';
+import { jobs, jobsWaiting } from '../../../../drizzle/schema/index.ts';
+import type { Database, Transaction } from '../db/connect.ts';
 
-// `jobs_waiting` and `jobs_running` hold which jobs are QUEUED and which are RUNNING, so that the wide rows of `jobs` need
-// no index over their status. Taking a job and ending it well move its row within their own statements; every other change
-// of status goes through here. Rows are locked in one order by all: waiting, job, running.
+// `jobs_waiting` holds which jobs are QUEUED, `jobs_taken` among others all that are RUNNING, so that the wide rows of `jobs`
+// need no index over their status. Queueing and taking write them within their own statements; every other way out of the
+// queue, or back into it, is here. A job's row in the queue is locked before its own row by all.
 
 /** Jobs that are RUNNING, as a condition on `jobs`. */
-export const isRunning = sql`${jobs.id} in (select job_id from jobs_running) and ${jobs.status} = 'RUNNING'`;
+export const isRunning = sql`${jobs.id} in (select job_id from jobs_taken) and ${jobs.status} = 'RUNNING'`;
 
 /** Jobs with a status, found by what holds few of them; those that SUCCEEDED are most of all, and found by anything. */
 export function hasStatus(status: JobStatus): SQL {
@@ -18,10 +18,9 @@ export function hasStatus(status: JobStatus): SQL {
   return status === 'SUCCEEDED' ? has : sql`${jobs.failureReason} is not null and ${has}`;
 }
 
-/** Puts jobs that were RUNNING where their new status wants them: those QUEUED again wait, the others are gone. */
-export async function stopRunning(tx: Transaction, ids: number[]): Promise<void> {
+/** Puts those of the jobs into the queue that were RUNNING and have just been made QUEUED again. */
+export async function backToQueue(tx: Transaction, ids: number[]): Promise<void> {
   if (ids.length === 0) return;
-  await tx.delete(jobsRunning).where(inArray(jobsRunning.jobId, ids));
   await tx.execute(sql`
     insert into jobs_waiting (job_id, project, priority, worker_labels)
     select id, project, priority, worker_labels from jobs
@@ -40,3 +39,11 @@ export async function stopWaiting(tx: Transaction, which: SQL): Promise<number[]
 /** The row of one job in the queue, by the index that there is. */
 export const waitingRowOf = (id: number): SQL =>
   sql`${eq(jobsWaiting.jobId, id)} and ${jobsWaiting.priority} = (select priority from jobs where id = ${id})`;
+
+/** Forgets that jobs were taken that have ended, which they do once. Returns how many rows went. */
+export async function forgetEnded(database: Database): Promise<number> {
+  const gone = await database.execute(sql`
+    delete from jobs_taken using jobs
+    where jobs.id = jobs_taken.job_id and jobs.status not in ('QUEUED', 'RUNNING')`);
+  return gone.count;
+}

@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { jobs } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
-import { isRunning, stopRunning } from './open-jobs.ts';
+import { backToQueue, isRunning } from './open-jobs.ts';
 
 /**
  * Puts back what is RUNNING under a worker's name, when that worker was killed and starts again; a job without attempts
@@ -24,7 +24,7 @@ export async function requeueAbandoned(database: Database, worker: string): Prom
       .where(and(isRunning, eq(jobs.worker, worker)))
       .returning({ id: jobs.id });
     const ids = rows.map(({ id }) => id);
-    await stopRunning(tx, ids);
+    await backToQueue(tx, ids);
     if (ids.length > 0) await announce(tx, 'jobs');
     return ids;
   });

@@ -2,7 +2,7 @@ import { and, eq, inArray, sql } from 'drizzle-orm';
 import { jobs, jobsWaiting } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Transaction } from '../db/connect.ts';
-import { isRunning, stopRunning, stopWaiting } from './open-jobs.ts';
+import { backToQueue, isRunning, stopWaiting } from './open-jobs.ts';
 
 export interface StaleJob {
   id: number;
@@ -61,8 +61,12 @@ interface Ending {
 
 const endRunning = (database: Database, ending: Ending): Promise<StaleJob[]> =>
   database.transaction(async (tx) => {
-    const ended = await end(tx, ending);
-    await stopRunning(
+    // Never waiting for a row that its worker is writing at this moment: it is not stale, and two that end many jobs in
+    // different orders could wait for each other.
+    const rows = await tx.select({ id: jobs.id }).from(jobs).where(ending.when).for('update', { skipLocked: true });
+    const held = rows.map(({ id }) => id);
+    const ended = await end(tx, { ...ending, when: inArray(jobs.id, held) });
+    await backToQueue(
       tx,
       ended.map(({ id }) => id),
     );

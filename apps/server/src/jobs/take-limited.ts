@@ -1,6 +1,6 @@
 import type { Attempt } from '../builder/ports.ts';
 import type { Database } from '../db/connect.ts';
-import { claimSteps, takenRows } from './take-steps.ts';
+import { claimSteps, runningOf, takenRows } from './take-steps.ts';
 import { attemptOf, type TakenRow } from './taken-row.ts';
 
 export interface LimitedTake {
@@ -26,8 +26,8 @@ export async function takeLimited(database: Database, take: LimitedTake): Promis
         where project = ${project} and worker_labels <@ ${JSON.stringify(labels)}::text::jsonb
         order by priority desc, job_id
         limit (
-          select least(${wanted}::int, greatest(0, coalesce((settings #>> '{builds,maxConcurrent}')::int, ${wanted}::int)
-            - (select count(*) from jobs_running where jobs_running.project = name)))
+          select least(${wanted}::int, greatest(0, coalesce(max_builds, ${wanted}::int)
+            - ${runningOf(tx)}))
           from projects where name = ${project})
         for update skip locked
       ), ${claimSteps(tx, worker)} ${takenRows(tx)}`;

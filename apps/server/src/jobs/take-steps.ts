@@ -22,7 +22,7 @@ export function takeSteps(client: Client, { worker, labels, limit }: Asked) {
   return client`
     next as (
       select ctid as place, case when project = any (array(
-          select name from projects where (settings #>> '{builds,maxConcurrent}') is not null
+          select name from projects where max_builds is not null
         )) then project end as limited
       from jobs_waiting
       where not exists (select from workers where name = ${worker}::text and draining_since is not null)
@@ -30,9 +30,7 @@ export function takeSteps(client: Client, { worker, labels, limit }: Asked) {
           select from identities where kind = 'worker' and name = ${worker}::text and revoked_at is not null)
         and case when worker_labels <@ ${JSON.stringify(labels)}::text::jsonb then project <> all (array(
           select name from projects
-          where (settings #>> '{builds,maxConcurrent}') is not null
-            and (settings #>> '{builds,maxConcurrent}')::int
-              <= (select count(*) from jobs_running where jobs_running.project = name)
+          where max_builds <= ${runningOf(client)}
         )) else false end
       order by priority desc, job_id
       limit ${client.unsafe(String(limit))}
@@ -50,7 +48,7 @@ export const claimSteps = (client: Client, worker: string) => client`
       where id = any (array(select job_id from chosen)) and status = 'QUEUED'
       returning id, attempts, project, commit_sha, repository_url, binary_name, deadline_ms, started_at
     ), entered as (
-      insert into jobs_running (job_id, project) select id, project from taken
+      insert into jobs_taken (job_id, project) select id, project from taken
     )`;
 
 /** The rest of a statement with `claimSteps`: what it took, and the limits that it met. */
@@ -60,3 +58,8 @@ export const takenRows = (client: Client) => client`
     from taken
     union all
     select null, null, null, null, null, null, null, limited from next where limited is not null`;
+
+/** How many jobs of the project `name` run. */
+export const runningOf = (client: Client) => client`(
+      select count(distinct jobs.id) from jobs_taken join jobs on jobs.id = jobs_taken.job_id
+      where jobs_taken.project = name and jobs.status = 'RUNNING')`;

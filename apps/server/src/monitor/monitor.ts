@@ -7,6 +7,8 @@ export interface StaleJobs {
   requeueStale(staleMs: number): Promise<{ id: number; status: string }[]>;
   failOverdue(): Promise<{ id: number }[]>;
   failUnclaimed(maxWaitMs: number): Promise<{ id: number }[]>;
+  /** Clears away what is only kept of jobs that have not ended. */
+  forgetEnded(): Promise<unknown>;
 }
 
 export interface MonitorOptions {
@@ -32,6 +34,7 @@ export function startMonitor({ jobs, staleMs, maxWaitMs, everyMs, clock, log }: 
       for (const job of await jobs.requeueStale(staleMs))
         log.warn(`job ${job.id} lost its worker and is ${job.status}`);
       for (const job of await jobs.failUnclaimed(maxWaitMs)) log.warn(`job ${job.id} found no worker and is FAILED`);
+      await jobs.forgetEnded();
     },
   }).start();
 }

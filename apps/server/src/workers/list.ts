@@ -1,6 +1,6 @@
 import type { JobStage } from '@starling/shared/words.ts';
 import { and, asc, eq, inArray, isNotNull, or, sql } from 'drizzle-orm';
-import { identities, jobs, jobsRunning, workers } from '../../../../drizzle/schema/index.ts';
+import { identities, jobs, jobsTaken, workers } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
 import type { Labels } from './labels.ts';
 import { aliveForMs, forgetAfterMs } from './registry.ts';
@@ -58,9 +58,7 @@ export async function listWorkers(database: Queryable, { aliveMs = aliveForMs } 
       startedAt: jobs.startedAt,
     })
     .from(jobs)
-    .where(
-      and(inArray(jobs.id, database.select({ id: jobsRunning.jobId }).from(jobsRunning)), eq(jobs.status, 'RUNNING')),
-    )
+    .where(and(inArray(jobs.id, database.select({ id: jobsTaken.jobId }).from(jobsTaken)), eq(jobs.status, 'RUNNING')))
     .orderBy(asc(jobs.lastHeartbeatAt));
   // The last one wins: what a killed predecessor of the same name held may still wait to be put back.
   const held = new Map(running.map(({ worker, ...job }) => [worker, job]));

@@ -44,7 +44,7 @@ export function demandsQuery() {
   return sql`
     with recent as (
       select ${columns} from jobs where id in (select job_id from jobs_waiting) and status = 'QUEUED'
-      union all select ${columns} from jobs where id in (select job_id from jobs_running) and status = 'RUNNING'
+      union all select ${columns} from jobs where id in (select job_id from jobs_taken) and status = 'RUNNING'
       union all select ${columns} from jobs where finished_at > ${since(durationsWindowMs)}
     )
     select recent.project, recent.worker_labels as labels, projects.settings,
