@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sampleKey } from '../../apps/server/src/version-keys/version-key-store-contract.ts';
 import { leaderships, projects } from '../../drizzle/schema/index.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
+import { holdUp } from '../postgres/hold-up.ts';
 
 const test = useFreshDatabase();
 const log = createLogger('test', 'silent');
@@ -131,6 +132,43 @@ describe('a loop', () => {
     const next = stand('next', 'half-way');
     await vi.waitFor(() => expect(next.candidacy.leading).toBe(true), patience);
     expect(await projectNames()).toEqual([]);
+  });
+
+  it('is taken over from a server that is held up while it takes over itself', async () => {
+    const unfinished = connect(test.url, { applicationName: 'held-up', maxConnections: 2 });
+    opened.databases.push(unfinished);
+    let reached = false;
+    const leases: Database = Object.assign(Object.create(unfinished) as Database, {
+      // It has done everything but commit, and holds the row.
+      transaction: (work: Parameters<Database['transaction']>[0]) =>
+        unfinished.transaction(async (tx) => {
+          await work(tx);
+          reached = true;
+          await new Promise(() => {});
+        }),
+    });
+    const { stop } = standForLeader({
+      leases,
+      database: unfinished,
+      name: 'taking',
+      server: 'held-up',
+      clock: systemClock,
+      log,
+      lead: () => ({ stop: async () => {} }),
+    });
+    await vi.waitFor(() => expect(reached).toBe(true), patience);
+    const next = stand('next', 'taking');
+    await vi.waitFor(() => expect(next.candidacy.leading).toBe(true), patience);
+    expect(await leadership('taking')).toMatchObject({ leader: 'next' });
+    void stop();
+  });
+
+  it('is taken over from a leader that is held up between two messages of a statement', async () => {
+    await frozenLeader('mid-statement');
+    const heldUp = await holdUp(test.url, "select 1 from leaderships where loop = 'mid-statement' for key share");
+    const next = stand('next', 'mid-statement');
+    await vi.waitFor(() => expect(next.candidacy.leading).toBe(true), patience);
+    await heldUp.ended;
   });
 
   it('begins with an epoch above all before, also after the database forgot some', async () => {

@@ -60,7 +60,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     maxConnections: 20,
     idleInTransactionMs,
   });
-  const leases = connect(config.DATABASE_URL, { applicationName: 'starling-leader', maxConnections: 2 });
+  const leases = connect(config.DATABASE_URL, { applicationName: 'starling-leader', maxConnections: 4 });
   const regions = config.STARLING_REGIONS.map(({ name }) => name);
   await configureRegions(database, regions);
   if (config.STARLING_ADMIN_TOKEN_FILE) await grantToken(database, 'admin', 'admin', config.STARLING_ADMIN_TOKEN_FILE);

@@ -18,11 +18,14 @@ import { startCommandTasks } from './tasks/run-command-tasks.ts';
 import { serverVersion } from './version.ts';
 import { type Registration, registerWorker } from './workers/registration.ts';
 
+/** A worker that is stopped within a transaction must not keep its job from those that put it back. */
+const idleInTransactionMs = 30_000;
+
 /** The worker role: builds one job at a time. */
 export async function runWorker(config: WorkerConfig): Promise<void> {
   const name = config.STARLING_WORKER;
   const log = createLogger(name, config.STARLING_LOG_LEVEL);
-  const database = connect(config.DATABASE_URL, { applicationName: name, maxConnections: 4 });
+  const database = connect(config.DATABASE_URL, { applicationName: name, maxConnections: 4, idleInTransactionMs });
   let registration: Registration | undefined;
   const jobs = jobQueue(database);
   const queue: JobQueue = {

@@ -3,7 +3,7 @@ import { messageOf } from '@starling/shared/errors.ts';
 import { and, eq, sql } from 'drizzle-orm';
 import { leaderships } from '../../../../drizzle/schema/index.ts';
 import type { Logger } from '../lib/log.ts';
-import type { Database } from './connect.ts';
+import type { Database, Transaction } from './connect.ts';
 import { fenced } from './fence.ts';
 
 // Each loop of the control plane runs on one server at a time: the one that holds its lease, a row which the leader renews
@@ -14,6 +14,10 @@ import { fenced } from './fence.ts';
 
 const leaseMs = 4_000;
 const renewEveryMs = 1_000;
+/** How long taking over waits for transactions of the term before, which may be those of a server that is held up. */
+const lastWritesMs = 1_500;
+/** Taking over is tried again; meanwhile it must keep no renewal from its connection. */
+const takeOverTimeouts = { lock_timeout: 3_000, idle_in_transaction_session_timeout: 2_000 };
 /** A leader that could not renew for this long stops by itself, before anyone else may begin. */
 const giveUpAfterMs = 3_000;
 
@@ -104,12 +108,16 @@ export function standForLeader(options: LeaderOptions): Candidacy {
     const [row] = await leases.select({ stale }).from(leaderships).where(ofLoop);
     if (row?.stale === false) return undefined;
     return leases.transaction(async (tx) => {
+      for (const [setting, milliseconds] of Object.entries(takeOverTimeouts))
+        await tx.execute(sql`select set_config(${setting}, ${String(milliseconds)}, true)`);
       await tx
         .insert(leaderships)
         .values({ loop: name, epoch: 0, leader: server, renewedAt: sql`to_timestamp(0)` })
         .onConflictDoNothing();
       // Waits for what the last leader is just committing, and keeps others from taking over too.
-      const [current] = await tx.select({ stale, next: nextEpoch }).from(leaderships).where(ofLoop).for('update');
+      const [current] = await endingOthers(tx, () =>
+        tx.select({ stale, next: nextEpoch }).from(leaderships).where(ofLoop).for('update'),
+      );
       if (!current?.stale) return undefined;
       const epoch = Number(current.next);
       await tx
@@ -118,6 +126,28 @@ export function standForLeader(options: LeaderOptions): Candidacy {
         .where(ofLoop);
       return epoch;
     });
+  }
+
+  /**
+   * Does what waits for a lock, and ends the sessions that keep it waiting for too long. PostgreSQL ends those that are idle
+   * in a transaction by itself, but not those whose server was stopped between two messages of one statement.
+   */
+  async function endingOthers<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
+    const [own] = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+    const done = new AbortController();
+    const ending = clock.sleep(lastWritesMs, done.signal).then(async () => {
+      if (done.signal.aborted) return;
+      const ended = await database.execute(
+        sql`select pid from unnest(pg_blocking_pids(${own!.pid})) as pid where pg_terminate_backend(pid)`,
+      );
+      if (ended.length > 0) log.warn(`${name}: ended ${ended.length} sessions of a server that is held up`);
+    });
+    ending.catch((thrown: unknown) => log.warn(`${name}: sessions could not be ended: ${messageOf(thrown)}`));
+    try {
+      return await work();
+    } finally {
+      done.abort();
+    }
   }
 
   async function renew(epoch: number): Promise<boolean> {
