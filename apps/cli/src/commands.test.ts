@@ -200,6 +200,7 @@ describe('deploy, rollback and abort', () => {
     server.answers['overview.get'] = () => sampleOverview();
     server.answers['deployments.list'] = () => [];
     server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    server.answers['deployments.gates'] = () => [];
     const fine = await starling('deploy', 'hello', '1a2b', '--dry-run', '--json');
     expect(fine.exitCode).toBe(0);
     expect(JSON.parse(fine.stdout)).toMatchObject({ dryRun: true, machines: 8, refusedBecause: null });
@@ -212,6 +213,41 @@ describe('deploy, rollback and abort', () => {
     const unknown = await starling('deploy', 'hello', 'ffff', '--dry-run');
     expect(unknown.exitCode).toBe(4);
     expect(server.calls.map((call) => call.path)).not.toContain('deployments.deploy');
+  });
+
+  test('--dry-run says which gates would hold it, and is refused by one that says no', async () => {
+    server.answers['overview.get'] = () => sampleOverview();
+    server.answers['deployments.list'] = () => [];
+    server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    const gates = [
+      { gate: 'review', status: 'PASSED', detail: 'on main' },
+      { gate: 'approvals', status: 'WAITING', detail: '0 of 2 approvals' },
+    ];
+    server.answers['deployments.gates'] = () => gates;
+    const held = await starling('deploy', 'hello', '1a2b', '--dry-run', '--queue', '--hotfix', '--reason', 'x');
+    expect(held.exitCode).toBe(0);
+    expect(held.stdout).toContain('would not begin before these gates are passed');
+    expect(held.stdout).toContain('approvals WAITING: 0 of 2 approvals');
+    expect(server.calls.find(({ path }) => path === 'deployments.gates')?.input).toEqual({
+      project: 'hello',
+      build: 'hello@1a2b3c4d5e6f',
+      whenBusy: 'QUEUE',
+      hotfix: true,
+    });
+    gates.push({ gate: 'freeze', status: 'REFUSED', detail: 'no' });
+    const refused = await starling('deploy', 'hello', '1a2b', '--dry-run');
+    expect(refused.exitCode).toBe(5);
+    expect(refused.stderr).toContain('freeze: no');
+  });
+
+  test('a deployment that waits says for what, gate by gate', async () => {
+    server.answers['deployments.get'] = () =>
+      sampleDeployment({
+        status: 'WAITING',
+        gates: [{ gate: 'approvals', status: 'WAITING', detail: '1 of 2 approvals by ada', changedAt: at }],
+      });
+    const run = await starling('deployment', '3');
+    expect(run.stdout).toContain('approvals WAITING: 1 of 2 approvals by ada');
   });
 
   test('rollback without a build leaves the choice to the server', async () => {
@@ -256,25 +292,53 @@ describe('looking', () => {
     }
   });
 
-  test('machines reads page by page up to the limit', async () => {
+  test('machines reads page by page up to the limit, the worst first, and asks the server to filter', async () => {
     const fleet = Array.from({ length: 1_200 }, (_unused, index) => ({
       id: `m-${String(index).padStart(4, '0')}`,
       region: 'eu',
       labels: {},
       agentVersion: '0.1.0',
-      online: index % 100 !== 0,
+      online: index >= 12,
+      state: index < 12 ? 'offline' : 'done',
       lastSeenAt: at,
       projects: [],
     }));
-    server.answers['machines.list'] = ({ after, limit }: { after?: string; limit: number }) =>
-      fleet.filter((machine) => after === undefined || machine.id > after).slice(0, limit);
+    server.answers['machines.list'] = ({
+      after,
+      limit,
+      states,
+    }: {
+      after?: string;
+      limit: number;
+      states?: string[];
+    }) =>
+      fleet
+        .filter(({ id, state }) => (after === undefined || id > after) && (states?.includes(state) ?? true))
+        .slice(0, limit);
+    server.answers['machines.counts'] = () => [
+      { region: 'eu', machines: 1_200, failed: 0, offline: 12, behind: 0, done: 1_188 },
+    ];
     const all = await starling('machines', '--limit', '5000', '--json');
     expect((JSON.parse(all.stdout) as unknown[]).length).toBe(1_200);
+    const [first, second] = server.calls.map(({ input }) => input);
+    expect(first).toEqual({ order: 'worst', limit: 500 });
+    expect(second).toEqual({ order: 'worst', limit: 500, after: 'm-0499', afterState: 'done' });
     const some = await starling('machines', '--limit', '700');
     expect(some.stdout.trim().split('\n')).toHaveLength(701);
-    expect(some.stderr).toContain('There are more');
+    expect(some.stderr).toContain('There are more: 1200 machines in all.');
     const problems = await starling('machines', '--problems', '--json');
     expect((JSON.parse(problems.stdout) as unknown[]).length).toBe(12);
+    server.calls.length = 0;
+    const build = 'hello@1a2b3c4d5e6f';
+    await starling('machines', '--find', 'rack=r7', '--build', build, '--state', 'failed', '--region', 'eu');
+    expect(server.calls[0]?.input).toEqual({
+      order: 'worst',
+      limit: 101,
+      states: ['failed'],
+      find: 'rack=r7',
+      build,
+      region: 'eu',
+    });
   });
 
   test('status of a project that is not there ends with 4', async () => {

@@ -1,7 +1,9 @@
 import { StarlingError } from '@starling/shared/errors.ts';
+import type { WhenBusy } from '@starling/shared/words.ts';
 import type { Api } from './client.ts';
 import { oneLine } from './terminal/terminal.ts';
-import { counted, timeAgo } from './terminal/wording.ts';
+import { counted, type Ink, timeAgo } from './terminal/wording.ts';
+import { type Gate, gateText } from './views/deployment-view.ts';
 
 // What a deployment would do, for --dry-run and for the question before it. The server decides anew when it is asked
 // to act; this only looks.
@@ -22,14 +24,24 @@ export interface DeploymentPlan {
   regions: number;
   /** A deployment that is still running, which a new one would meet. */
   running: { id: number; buildId: string; requestedBy: string } | null;
+  /** What it would have to pass before it begins; empty for a rollback. */
+  gates: Pick<Gate, 'gate' | 'status' | 'detail'>[];
   /** Why the server would refuse it now; null when it would not. */
   refusedBecause: string | null;
+}
+
+interface PlanOptions {
+  project: string;
+  name: string | undefined;
+  mayReplace: boolean;
+  /** How it would be asked for; undefined for what has no gates to pass. */
+  gated: { whenBusy: WhenBusy; hotfix: boolean } | undefined;
 }
 
 /** Plans putting `name` (a build's id, or the first digits of its commit) or the last good build on the machines. */
 export async function planDeployment(
   api: Api,
-  { project, name, mayReplace }: { project: string; name: string | undefined; mayReplace: boolean },
+  { project, name, mayReplace, gated }: PlanOptions,
 ): Promise<DeploymentPlan> {
   const [overview, versions, [newest]] = await Promise.all([
     api.overview.get.query(),
@@ -44,6 +56,8 @@ export async function planDeployment(
     });
   }
   const version = name === undefined ? lastGoodOf(project, versions) : findVersion(project, versions, name);
+  const gates = gated ? await api.deployments.gates.query({ project, build: version.id, ...gated }) : [];
+  const refused = gates.find(({ status }) => status === 'REFUSED');
   const running = newest?.status === 'RUNNING' ? newest : undefined;
   return {
     project,
@@ -56,12 +70,15 @@ export async function planDeployment(
     machines: found.regions.reduce((sum, region) => sum + region.machines, 0),
     online: found.regions.reduce((sum, region) => sum + region.online, 0),
     regions: found.regions.length,
+    gates,
     running: running ? { id: running.id, buildId: running.buildId, requestedBy: running.requestedBy } : null,
     refusedBecause: version.notDeployableBecause
       ? `it is not deployable yet: ${version.notDeployableBecause}`
       : running && !mayReplace
         ? `deployment ${running.id} of ${running.buildId} by ${running.requestedBy} is still running`
-        : null,
+        : refused
+          ? `${refused.gate}: ${refused.detail}`
+          : null,
   };
 }
 
@@ -94,7 +111,7 @@ export function findVersion(project: string, versions: readonly Version[], name:
 }
 
 /** The plan in a few lines, for a person to decide by. */
-export function describePlan(plan: DeploymentPlan, nowMs: number): string {
+export function describePlan(plan: DeploymentPlan, nowMs: number, ink: Ink): string {
   const offline = plan.machines - plan.online;
   const lines = [
     `${plan.build}  ${oneLine(plan.commitSubject)} (${oneLine(plan.commitAuthor)}, built ${timeAgo(plan.createdAt, nowMs)})`,
@@ -108,5 +125,8 @@ export function describePlan(plan: DeploymentPlan, nowMs: number): string {
       `  and takes the place of deployment ${plan.running.id} (${plan.running.buildId}), which is still running`,
     );
   }
+  const holds = plan.gates.filter(({ status }) => status === 'WAITING' || status === 'REFUSED');
+  if (holds.length > 0) lines.push('  and would not begin before these gates are passed:');
+  for (const gate of plan.gates) lines.push(`    ${gateText(gate, ink)}`);
   return lines.join('\n');
 }

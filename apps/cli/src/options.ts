@@ -87,3 +87,46 @@ export function waitOption(forWhat: string): Option {
 function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** One of the words of the tables, written in lower case. */
+export function wordsOption<Word extends string>(flags: string, description: string, words: readonly Word[]): Option {
+  const choices = words.map((word) => word.toLowerCase());
+  return new Option(`${flags}`, `${description}: ${choices.join(', ')}`).argParser((text) => {
+    const found = words.find((word) => word.toLowerCase() === text.toLowerCase());
+    if (!found) throw new InvalidArgumentError(`It is one of ${choices.join(', ')}.`);
+    return found;
+  });
+}
+
+/** A moment as it was written, which may depend on when now is: ISO 8601. */
+export type TimeOption = (nowMs: number) => string;
+
+/** `--from` and `--to`. */
+export function periodOptions(what: string, standard?: string): [Option, Option] {
+  const from = new Option(
+    '--from <time>',
+    `only what was ${what} since: 2026-01-31, 2026-01-31T08:00Z, or 7d ago as 7d`,
+  );
+  if (standard) from.default(parseTime(standard), standard);
+  return [
+    from.argParser(parseTime),
+    new Option('--to <time>', `only what was ${what} until then`).argParser(parseTime),
+  ];
+}
+
+/** What the API takes of `--from` and `--to`. */
+export function periodOf({ from, to }: { from?: TimeOption; to?: TimeOption }, nowMs: number) {
+  return { ...(from && { from: from(nowMs) }), ...(to && { to: to(nowMs) }) };
+}
+
+export function parseTime(text: string): TimeOption {
+  const ago = parseDuration(text);
+  if (ago !== undefined) return (nowMs) => new Date(nowMs - ago).toISOString();
+  // A day without a zone is one of UTC, as everywhere in Starling; a time without one would be anybody's guess.
+  const isKnown = /^\d{4}-\d\d-\d\d$|^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text);
+  const moment = new Date(text);
+  if (!isKnown || Number.isNaN(moment.getTime())) {
+    throw new InvalidArgumentError('It is a day such as 2026-01-31, a time such as 2026-01-31T08:00Z, or 7d for then.');
+  }
+  return () => moment.toISOString();
+}

@@ -3,6 +3,7 @@ import { abortCommand } from './commands/abort.ts';
 import { accountsCommand } from './commands/accounts.ts';
 import { alertsCommand } from './commands/alerts.ts';
 import { approvalsCommand, approveCommand, rejectCommand } from './commands/approvals.ts';
+import { auditCommand } from './commands/audit.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildsCommand } from './commands/builds.ts';
 import { cancelCommand } from './commands/cancel.ts';
@@ -14,6 +15,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { enrolCommand } from './commands/enrol.ts';
 import { freezeCommand } from './commands/freeze.ts';
 import { gcCommand } from './commands/gc.ts';
+import { historyCommand } from './commands/history.ts';
 import { identitiesCommand } from './commands/identities.ts';
 import { identityCommand } from './commands/identity.ts';
 import { jobsCommand } from './commands/jobs.ts';
@@ -29,6 +31,7 @@ import { serversCommand } from './commands/servers.ts';
 import { statusCommand } from './commands/status.ts';
 import { tasksCommand } from './commands/tasks.ts';
 import { tokensCommand } from './commands/tokens.ts';
+import { trendsCommand } from './commands/trends.ts';
 import { versionCommand } from './commands/version.ts';
 import { watchCommand } from './commands/watch.ts';
 import { webhookCommand } from './commands/webhook.ts';
@@ -79,6 +82,8 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
   program.addCommand(tasksCommand(open));
+  program.addCommand(historyCommand(open));
+  program.addCommand(trendsCommand(open));
 
   program.commandsGroup('Running Starling:');
   program.addCommand(queueCommand(open));
@@ -89,6 +94,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(identityCommand(open));
   program.addCommand(accountsCommand(open));
   program.addCommand(alertsCommand(open));
+  program.addCommand(auditCommand(open));
   program.addCommand(serversCommand(open));
   program.addCommand(gcCommand(open));
 

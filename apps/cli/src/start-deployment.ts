@@ -1,3 +1,4 @@
+import type { WhenBusy } from '@starling/shared/words.ts';
 import type { Api } from './client.ts';
 import { consoleAddress } from './console-address.ts';
 import { type DeploymentPlan, describePlan, planDeployment } from './deployment-plan.ts';
@@ -14,6 +15,8 @@ export interface StartOptions {
   build: string | undefined;
   verb: 'Deploy' | 'Roll back to';
   mayReplace: boolean;
+  /** How it is asked for; undefined for what has no gates to pass. */
+  gated: { whenBusy: WhenBusy; hotfix: boolean } | undefined;
   dryRun: boolean;
   yes: boolean;
   wait: boolean;
@@ -33,9 +36,10 @@ export async function startDeployment(session: Session, options: StartOptions): 
       project: options.project,
       name: options.build,
       mayReplace: options.mayReplace,
+      gated: options.gated,
     });
     if (options.dryRun) return reportDryRun(session, options, plan);
-    session.say(describePlan(plan, clock.now()));
+    session.say(describePlan(plan, clock.now(), session.errInk));
     await confirm(`${options.verb} ${plan.build}?`, { terminal, yes: options.yes, signal: interrupted });
     agreed = plan.build;
   }
@@ -62,7 +66,7 @@ export async function startDeployment(session: Session, options: StartOptions): 
 }
 
 function reportDryRun(session: Session, { project }: StartOptions, plan: DeploymentPlan): void {
-  session.print({ dryRun: true, ...plan }, () => `${describePlan(plan, session.clock.now())}\n`);
+  session.print({ dryRun: true, ...plan }, () => `${describePlan(plan, session.clock.now(), session.outInk)}\n`);
   if (plan.refusedBecause) {
     throw new CommandFailure({
       message: `Nothing was changed, and it would be refused: ${plan.refusedBecause}.`,

@@ -26,14 +26,17 @@ export function deployCommand(open: OpenSession): Command {
     .option('--replace', 'take the place of a deployment that is still running')
     .option('--queue', 'wait for a deployment that is still running, first come, first served')
     .option('--hotfix', 'pass a freeze window; approvers may, with a --reason')
-    .option('--dry-run', 'say what it would do and whether it would be refused')
+    .option('--dry-run', 'say what it would do, which gates would hold it, and whether it would be refused')
     .addOption(yesOption())
     .action(async (project: string, build: string, options: DeployOptions, command: Command) => {
+      const whenBusy = options.replace ? 'REPLACE' : options.queue ? 'QUEUE' : 'REFUSE';
+      const hotfix = options.hotfix === true;
       await startDeployment(open(command), {
         project,
         build,
         verb: 'Deploy',
         mayReplace: options.replace === true || options.queue === true,
+        gated: { whenBusy, hotfix },
         dryRun: options.dryRun === true,
         yes: options.yes === true,
         wait: options.wait === true,
@@ -42,8 +45,8 @@ export function deployCommand(open: OpenSession): Command {
           api.deployments.deploy.mutate({
             project,
             build: agreed ?? build,
-            whenBusy: options.replace ? 'REPLACE' : options.queue ? 'QUEUE' : 'REFUSE',
-            hotfix: options.hotfix === true,
+            whenBusy,
+            hotfix,
             ...(options.reason !== undefined && { reason: options.reason }),
           }),
       });

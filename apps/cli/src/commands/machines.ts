@@ -11,9 +11,16 @@ type Machine = Awaited<ReturnType<Api['machines']['list']['query']>>[number];
 interface MachinesOptions {
   region?: string;
   project?: string;
-  problems?: boolean;
+  find?: string;
+  build?: string;
+  state?: MachineState;
+  problems?: true;
   limit: number;
 }
+
+type MachineState = Machine['state'];
+const states = ['failed', 'offline', 'behind', 'done'] as const satisfies MachineState[];
+const problems: MachineState[] = ['failed', 'offline', 'behind'];
 
 const machinesPerPage = 500;
 
@@ -23,11 +30,15 @@ export function machinesCommand(open: OpenSession): Command {
     .description('the machines of the fleet, what they run and what they were told to run')
     .option('--region <region>', 'only those of this region')
     .addOption(new Option('--project <project>', 'only what they say of this project').argParser(parseProject))
+    .option('--find <text>', 'only those whose names begin so, or that have this label, as rack=r7')
+    .option('--build <build>', 'only those that run this build')
+    .addOption(new Option('--state <state>', 'only those in this state').choices(states))
     .option('--problems', 'only those that are offline, failed, or run something else than they were told to')
     .addOption(limitOption(100, 200_000))
     .action(async (options: MachinesOptions, command: Command) => {
       const session = open(command);
-      const { machines, more } = await readMachines(await session.api(), options);
+      const api = await session.api();
+      const { machines, more } = await readMachines(api, options);
       const { outInk: ink, clock, terminal } = session;
       session.print(machines, () =>
         formatTable(
@@ -44,40 +55,43 @@ export function machinesCommand(open: OpenSession): Command {
           { columns: terminal.out.columns, paint: ink.paint },
         ),
       );
-      if (more) session.suggest(`There are more; --limit shows more than ${counted(options.limit, 'machine')}.`);
+      if (!more) return;
+      const counts = await api.machines.counts.query(filterOf(options));
+      const found = statesOf(options) ?? states;
+      const all = counts.reduce((sum, region) => sum + found.reduce((some, state) => some + region[state], 0), 0);
+      session.suggest(`There are more: ${counted(all, 'machine')} in all. --limit shows more than ${options.limit}.`);
     });
 }
 
-/** Pages through the machines until `limit` are found; `more` when there may be others. */
-async function readMachines(
-  api: Api,
-  { region, project, problems, limit }: MachinesOptions,
-): Promise<{ machines: Machine[]; more: boolean }> {
+const filterOf = ({ region, project, find, build }: MachinesOptions) => ({
+  ...(region !== undefined && { region }),
+  ...(project !== undefined && { project }),
+  ...(find !== undefined && { find }),
+  ...(build !== undefined && { build }),
+});
+
+const statesOf = ({ state, problems: onlyProblems }: MachinesOptions): MachineState[] | undefined =>
+  state ? [state] : onlyProblems ? problems : undefined;
+
+/** Reads page by page until `limit` are found, the worst first; `more` when there may be others. */
+async function readMachines(api: Api, options: MachinesOptions): Promise<{ machines: Machine[]; more: boolean }> {
+  const { limit } = options;
   const found: Machine[] = [];
-  let after: string | undefined;
+  const inStates = statesOf(options);
   for (;;) {
-    const pageSize = problems ? machinesPerPage : Math.min(machinesPerPage, limit + 1 - found.length);
+    const pageSize = Math.min(machinesPerPage, limit + 1 - found.length);
+    const last = found.at(-1);
     const page = await api.machines.list.query({
+      order: 'worst',
       limit: pageSize,
-      ...(region !== undefined && { region }),
-      ...(project !== undefined && { project }),
-      ...(after !== undefined && { after }),
+      ...filterOf(options),
+      ...(inStates && { states: inStates }),
+      ...(last && { after: last.id, afterState: last.state }),
     });
-    for (const machine of page) {
-      if (problems && !hasProblem(machine)) continue;
-      if (found.length === limit) return { machines: found, more: true };
-      found.push(machine);
-    }
+    found.push(...page);
+    if (found.length > limit) return { machines: found.slice(0, limit), more: true };
     if (page.length < pageSize) return { machines: found, more: false };
-    after = page.at(-1)?.id;
   }
-}
-
-export function hasProblem(machine: Machine): boolean {
-  return (
-    !machine.online ||
-    machine.projects.some((entry) => entry.step === 'FAILED' || entry.observedBuild !== entry.desiredBuild)
-  );
 }
 
 function describeMachine(machine: Machine, ink: Ink, nowMs: number): string[][] {

@@ -28,6 +28,7 @@ export function rollbackCommand(open: OpenSession): Command {
         build,
         verb: 'Roll back to',
         mayReplace: true,
+        gated: undefined,
         dryRun: options.dryRun === true,
         yes: options.yes === true,
         wait: options.wait === true,

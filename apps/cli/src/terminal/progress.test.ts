@@ -13,7 +13,7 @@ function plainProgress() {
     paint: plainPaint,
   };
   const clock = new TestClock();
-  const terminal = { out: stream, err: stream, unicode: true, canRedraw: true, canAsk: false };
+  const terminal = { out: stream, err: stream, rawOut: process.stdout, unicode: true, canRedraw: true, canAsk: false };
   return { clock, progress: openProgress('Deployment 3', terminal, clock), lines: () => written.trim().split('\n') };
 }
 

@@ -18,6 +18,8 @@ export interface Stream {
 export interface Terminal {
   out: Stream;
   err: Stream;
+  /** `out` for what is longer than memory: it is written to as fast as it is read, no faster. */
+  rawOut: NodeJS.WritableStream;
   unicode: boolean;
   /** Whether displays on `err` may be drawn over, and on `out`. */
   canRedraw: boolean;
@@ -48,6 +50,7 @@ export function openTerminal(config: Config): Terminal {
   return {
     out: stream(process.stdout),
     err: stream(process.stderr),
+    rawOut: process.stdout,
     unicode: config.unicode,
     canRedraw: config.canRedraw,
     canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,

@@ -95,6 +95,8 @@ export function sampleDeployment(over: object = {}) {
     reason: '',
     status: 'RUNNING',
     outcome: null,
+    gates: [],
+    approvals: [],
     salt: 'salt',
     createdAt: at,
     finishedAt: null,

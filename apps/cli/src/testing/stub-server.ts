@@ -8,17 +8,23 @@ import { createHTTPServer } from '@trpc/server/adapters/standalone';
 export type Answer = (input: never, token: string | undefined) => unknown;
 
 const queries = [
+  'audit.list',
+  'audit.verify',
   'builds.get',
   'builds.list',
   'builds.versions',
+  'deployments.gates',
   'deployments.get',
   'deployments.list',
   'deployments.machines',
   'identities.invitations',
   'identities.list',
+  'history.list',
+  'history.trends',
   'jobs.get',
   'jobs.list',
   'jobs.readLog',
+  'machines.counts',
   'machines.list',
   'overview.get',
   'projects.list',

@@ -1,8 +1,11 @@
 import type { Session } from '../session.ts';
 import { formatTable } from '../terminal/table.ts';
 import { oneLine } from '../terminal/terminal.ts';
-import { type Ink, percent, shortSha, statusText, timeAgo, tookText } from '../terminal/wording.ts';
+import { type Ink, marked, percent, shortSha, statusText, timeAgo, tookText } from '../terminal/wording.ts';
 import type { Deployment } from '../waits/wait-for-deployment.ts';
+
+export type Gate = Deployment['gates'][number];
+const symbolOfGate = { PASSED: 'good', BYPASSED: 'warn', WAITING: 'waiting', REFUSED: 'bad' } as const;
 
 /** A deployment with its regions, on stdout. */
 export function printDeployment(session: Session, deployment: Deployment, complaints: readonly string[] = []): void {
@@ -32,6 +35,7 @@ export function describeDeployment(
   ];
   if (deployment.reason) facts.push(['reason', oneLine(deployment.reason)]);
   if (deployment.outcome) facts.push(['outcome', oneLine(deployment.outcome)]);
+  const gates = deployment.gates.map((gate) => `  ${gateText(gate, ink)}\n`).join('');
   const rows = deployment.regions.map((region) => [
     region.region,
     percent(region.done, region.machines),
@@ -54,5 +58,11 @@ export function describeDeployment(
     rows,
     { columns, paint: ink.paint },
   );
-  return `${facts.map(([name, value]) => `${ink.paint('quiet', name.padEnd(11))}${value}\n`).join('')}\n${table}`;
+  const head = facts.map(([name, value]) => `${ink.paint('quiet', name.padEnd(11))}${value}\n`).join('');
+  return `${head}${gates && `\nGates, in the order in which they are asked:\n${gates}`}\n${table}`;
+}
+
+/** `approvals WAITING: 1 of 2 approvals by ada`. */
+export function gateText({ gate, status, detail }: Pick<Gate, 'gate' | 'status' | 'detail'>, ink: Ink): string {
+  return `${marked(symbolOfGate[status], `${gate} ${status}`, ink)}: ${oneLine(detail)}`;
 }

@@ -76,18 +76,19 @@ export const deploymentsRouter = router({
         project: projectName,
         build: z.string().min(4).max(200),
         whenBusy: z.enum(whenBusyChoices).default('REFUSE'),
+        hotfix: z.boolean().default(false),
       }),
     )
     .query(async ({ ctx, input }) => {
       await findProject(ctx.database, input.project);
       const build = await findBuild(ctx.database, input.project, input.build);
-      const { project, whenBusy } = input;
+      const { project, whenBusy, hotfix } = input;
       const proposal = {
         project,
         buildId: build.id,
         kind: 'DEPLOY',
         requestedBy: ctx.caller.name,
-        hotfix: false,
+        hotfix,
         whenBusy,
       } as const;
       return judge(await gateFacts(ctx.database, proposal, undefined), ctx.clock.now());
