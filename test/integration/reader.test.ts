@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { connectApi } from '@starling/local/api-client.ts';
+import { Child } from '@starling/local/child.ts';
+import { inheritedEnvironment } from '@starling/local/config.ts';
 import { createDatabase, type EmbeddedPostgres, startEmbeddedPostgres } from '@starling/local/embedded-postgres.ts';
+import { choosePorts } from '@starling/local/ports.ts';
+import { prepareSecrets } from '@starling/local/secrets.ts';
 import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { announce } from '@starling/server/db/changes.ts';
 import { connect, type Database, disconnect } from '@starling/server/db/connect.ts';
@@ -146,6 +152,9 @@ describe('reads over a replica', () => {
     expect(await isOnReplica(reader)).toBe(false);
     standby = await startEmbeddedPostgres({ folder: join(folder, 'standby') });
     await status(reader, 'in use');
+    await primary.execute(sql`insert into facts values (-3)`);
+    reader.changed();
+    await vi.waitFor(async () => expect(await isOnReplica(reader)).toBe(true), patience);
 
     const postmaster = Number((await readFile(join(folder, 'standby/data/postmaster.pid'), 'utf8')).split('\n')[0]);
     const [row] = await reader.read((database) => database.execute(sql`select pg_backend_pid() as pid`));
@@ -184,6 +193,47 @@ describe('reads over a replica', () => {
       patience,
     );
     await server.stop();
+  });
+
+  it('are configured, and watched, in a control server', async () => {
+    const secrets = await prepareSecrets(join(folder, 'secrets'));
+    const port = (await choosePorts([{ name: 'control', port: 0 }], '127.0.0.1'))[0]!.port;
+    const control = new Child({
+      name: 'control',
+      program: fileURLToPath(new URL('../../apps/server/src/main.ts', import.meta.url)),
+      programArguments: ['control'],
+      logFile: join(folder, 'control.log'),
+      saysReady: true,
+      environment: {
+        ...inheritedEnvironment(),
+        DATABASE_URL: primaryServer.urlOf('starling'),
+        DATABASE_READ_URL: standby.urlOf('starling'),
+        STARLING_PORT: String(port),
+        STARLING_BLOBS: join(folder, 'main'),
+        STARLING_REGIONS: `eu=${join(folder, 'eu')}`,
+        STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
+        STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
+      },
+    }).start();
+    try {
+      await control.ready();
+      const url = `http://127.0.0.1:${port}`;
+      await vi.waitFor(async () => {
+        const health = await (await fetch(`${url}/healthz`)).json();
+        expect(health).toMatchObject({ healthy: true, replica: { status: 'in use', why: null } });
+      }, patience);
+      expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/^starling_replica_in_use 1$/m);
+      const api = connectApi(url, (await readFile(secrets.adminToken, 'utf8')).trim());
+      expect(await api.doctor.run.query()).toContainEqual(
+        expect.objectContaining({ check: 'replica', status: 'good' }),
+      );
+      expect(await api.history.list.query({})).toMatchObject({});
+      const [row] = await onStandby.execute(sql`
+        select count(*)::int as readers from pg_stat_activity where application_name = 'starling-reader'`);
+      expect(row?.readers).toBeGreaterThan(0);
+    } finally {
+      await control.stop();
+    }
   });
 
   it('never go to what is no replica of this database', async () => {

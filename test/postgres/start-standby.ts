@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@starling/local/embedded-postgres.ts';
@@ -33,12 +33,8 @@ export async function startStandby(
   } finally {
     await client.end({ timeout: 5 });
   }
-  return startEmbeddedPostgres({
-    folder,
-    settings: {
-      primary_conninfo: `host=${socketFolder} user=starling`,
-      wal_retrieve_retry_interval: '100ms',
-      fsync: 'off',
-    },
-  });
+  // In its configuration, so that it finds the primary again however it is started.
+  const settings = `primary_conninfo = 'host=${socketFolder} user=starling'\nwal_retrieve_retry_interval = '100ms'\nfsync = off\n`;
+  await appendFile(join(data, 'postgresql.auto.conf'), settings);
+  return startEmbeddedPostgres({ folder });
 }
