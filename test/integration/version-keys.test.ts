@@ -12,6 +12,7 @@ import { StarlingError } from '@starling/shared/errors.ts';
 import { generateSigningKey, Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startTestHub } from '../../apps/server/src/hub/test-hub.ts';
 import {
   describeVersionKeyStore,
   sampleKey,
@@ -402,6 +403,38 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
         await eu.restart();
       }
       await vi.waitFor(() => expect(hub.troubles.at(-1)).toBeUndefined(), patience);
+    });
+
+    it('is away in the health of a hub, since when and why, and back again', async () => {
+      const keys = etcdVersionKeys({ clusters: new Map([['eu', [eu.endpoint]]]), clock, log });
+      const { health } = await startTestHub({
+        options: { keys: { list: () => keys.list('eu'), watch: (...how) => keys.watch('eu', ...how) } },
+      });
+      await vi.waitFor(
+        async () => expect((await health()).keys).toMatchObject({ error: '', awaySince: null }),
+        patience,
+      );
+      const before = Date.now();
+      await eu.kill();
+      try {
+        await vi.waitFor(async () => expect((await health()).keys.error).toContain('does not answer'), patience);
+        const { status, keys: first } = await health();
+        expect(status).toBe('degraded');
+        expect(Date.parse(first.awaySince!)).toBeGreaterThanOrEqual(before);
+        // It stays the time at which it was missed first, however often it is tried.
+        await vi.waitFor(
+          async () => expect(Date.now()).toBeGreaterThan(Date.parse(first.awaySince!) + 1_000),
+          patience,
+        );
+        expect((await health()).keys.awaySince).toBe(first.awaySince);
+      } finally {
+        await eu.restart();
+      }
+      await vi.waitFor(
+        async () => expect((await health()).keys).toMatchObject({ error: '', awaySince: null }),
+        patience,
+      );
+      expect((await health()).status).toBe('ok');
     });
 
     it('keeps every project of the other regions up to date while the cluster of one is away', async () => {

@@ -48,7 +48,10 @@ export async function runHub(config: HubConfig): Promise<void> {
       versionKeys: config.STARLING_VERSION_PUBLIC_KEYS,
       agentCredentials: config.STARLING_IDENTITY_PUBLIC_KEYS,
     },
-    keys: { list: () => keys.list(region), watch: (onKey, signal) => keys.watch(region, onKey, signal) },
+    keys: {
+      list: () => keys.list(region),
+      watch: (onKey, signal, onTrouble) => keys.watch(region, onKey, signal, onTrouble),
+    },
     blobs: openBlobStore(config.STARLING_BLOBS),
     control: controlAt(config.STARLING_CONTROL_URL, secret, clock),
     clock,

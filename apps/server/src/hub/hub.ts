@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { maxFrameBytes } from '@starling/shared/hub-protocol.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
-import { buildsNamedBy } from '@starling/shared/version-key.ts';
+import { buildsNamedBy, type VersionKey } from '@starling/shared/version-key.ts';
 import type { Swarm } from '@starling/swarm/swarm.ts';
 import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
 import { WebSocketServer } from 'ws';
@@ -66,7 +66,8 @@ class Hub implements RunningHub {
   #watching: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
   #areKeysKnown = false;
-  #keysError = '';
+  /** Why the key store cannot be followed, and since when. */
+  #keysTrouble: { why: string; since: Date } | undefined;
 
   constructor(options: HubOptions, swarm: Swarm) {
     const { name, region, dataDir, blobs, control, clock, log, trusted } = options;
@@ -245,16 +246,22 @@ class Hub implements RunningHub {
         // All at once first: what no key names may be let go of only when all keys are known.
         for (const key of await keys.list()) this.#accept(key);
         this.#useKeys();
-        this.#keysError = '';
-        await keys.watch((key) => {
+        this.#noteKeys(undefined);
+        const onKey = (key: VersionKey) => {
           if (this.#accept(key)) this.#useKeys();
-        }, signal);
+        };
+        await keys.watch(onKey, signal, (why) => this.#noteKeys(why));
       } catch (thrown) {
-        this.#keysError = messageOf(thrown);
-        log.warn(`the version keys cannot be followed (${this.#keysError}); again in ${watchPauseMs} ms`);
+        this.#noteKeys(messageOf(thrown));
+        log.warn(`the version keys cannot be followed (${messageOf(thrown)}); again in ${watchPauseMs} ms`);
       }
       await clock.sleep(watchPauseMs, signal);
     }
+  }
+
+  #noteKeys(why: string | undefined): void {
+    const since = this.#keysTrouble?.since ?? new Date(this.#options.clock.now());
+    this.#keysTrouble = why === undefined ? undefined : { why, since };
   }
 
   #accept(candidate: unknown): boolean {
@@ -278,7 +285,7 @@ class Hub implements RunningHub {
     const control = this.#reports.lastError ?? '';
     const revocations = this.#revocations.lastError ?? '';
     const isWell =
-      this.#keysError === '' && control === '' && revocations === '' && builds.every(({ reason }) => reason === '');
+      !this.#keysTrouble && control === '' && revocations === '' && builds.every(({ reason }) => reason === '');
     return {
       status: isWell ? 'ok' : 'degraded',
       hub: name,
@@ -286,7 +293,9 @@ class Hub implements RunningHub {
       swarm: this.#swarm.address,
       agents: this.#agents.count,
       keys: {
-        error: this.#areKeysKnown ? this.#keysError : this.#keysError || 'not known yet',
+        error: this.#keysTrouble?.why ?? (this.#areKeysKnown ? '' : 'not known yet'),
+        /** Since when their store is away; what is known is handed out meanwhile. */
+        awaySince: this.#keysTrouble?.since ?? null,
         sequences: Object.fromEntries(this.#keys.all().map(({ project, sequence }) => [project, sequence])),
       },
       control: { error: control, reportsWaiting: this.#reports.size },

@@ -15,8 +15,13 @@ export interface KeySource {
   /**
    * Calls back with the keys that are there, then with each that is written: at least once, in any order, and after
    * a cut connection with whatever was missed. Resolves when `signal` is aborted; when it rejects it is called again.
+   * `onTrouble` is told why nothing can be learned while the store is away, and undefined whenever it has answered.
    */
-  watch(onKey: (key: VersionKey) => void, signal: AbortSignal): Promise<void>;
+  watch(
+    onKey: (key: VersionKey) => void,
+    signal: AbortSignal,
+    onTrouble: (why: string | undefined) => void,
+  ): Promise<void>;
 }
 
 /** The region's own blob store, never another's; as much of it as a hub uses. */

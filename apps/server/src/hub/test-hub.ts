@@ -276,7 +276,7 @@ export interface Health {
   status: string;
   agents: number;
   builds: { build: string; state: string; reason: string; bytesDone: number }[];
-  keys: { error: string };
+  keys: { error: string; awaySince: string | null };
   control: { error: string };
   revokedAgents: { known: boolean; count: number; error: string };
   swarm: { host: string; port: number };
