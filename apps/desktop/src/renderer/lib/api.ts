@@ -26,6 +26,7 @@ export type Deployment = Outputs['deployments']['list'][number];
 export type DeploymentWithRegions = Outputs['deployments']['get'];
 export type RegionProgress = DeploymentWithRegions['regions'][number];
 export type DeploymentMachine = Outputs['deployments']['machines'][number];
+export type ClimbPoint = Outputs['deployments']['burnUp'][number];
 export type Machine = Outputs['machines']['list'][number];
 
 const patienceMs = 20_000;

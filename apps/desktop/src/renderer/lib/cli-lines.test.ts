@@ -9,7 +9,10 @@ it('writes the command that a person would type', () => {
   );
   expect(cli.rollback('hello', undefined, ' ')).toBe('starling rollback hello');
   expect(cli.build('hello', 'v1.2', true)).toBe('starling build hello v1.2 --force');
-  expect(cli.machines()).toBe('starling machines');
+  expect(cli.machines({})).toBe('starling machines');
+  expect(cli.machines({ region: 'eu', find: 'rack=r 7', state: 'failed' })).toBe(
+    "starling machines --region eu --find 'rack=r 7' --state failed",
+  );
 });
 
 it('quotes so that a shell reads back the same word', () => {

@@ -29,6 +29,13 @@ export const cli = {
   builds: (project?: string) => line('builds', project && quote(project)),
   deployments: (project?: string) => line('deployments', project && quote(project)),
   deployment: (deploymentId: number) => line('deployment', String(deploymentId), '--wait'),
-  machines: (region?: string) => line('machines', option('region', region)),
+  machines: (filters: { region?: string; project?: string; find?: string; state?: string | undefined }) =>
+    line(
+      'machines',
+      option('region', filters.region),
+      option('project', filters.project),
+      option('find', filters.find),
+      option('state', filters.state),
+    ),
   logs: (jobId: number) => line('logs', String(jobId), '--follow'),
 };

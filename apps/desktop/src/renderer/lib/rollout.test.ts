@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RegionProgress } from './api.ts';
-import { burnUp, groupOf, slowestRegion, sortMachines, totalsOf, workOf } from './rollout.ts';
+import { slowestRegion, totalsOf, workOf } from './rollout.ts';
 
 const region = (name: string, facts: Partial<RegionProgress> = {}): RegionProgress => ({
   region: name,
@@ -43,40 +43,4 @@ it('names the region that holds the others up, if there is one', () => {
   expect(slowestRegion([region('a', { done: 4, inProgress: 0 }), region('b', { done: 3, inProgress: 1 })])).toBe('b');
   expect(slowestRegion([region('a', { done: 4, inProgress: 0 })])).toBeNull();
   expect(slowestRegion([region('a'), region('b'), region('c')])).toBeNull();
-});
-
-describe('machines of a deployment', () => {
-  it('keeps what a machine confirmed once the deployment is over', () => {
-    expect(groupOf({ step: 'COMMITTED', online: false }, true)).toBe('done');
-    expect(groupOf({ step: 'COMMITTED', online: false }, false)).toBe('offline');
-    expect(groupOf({ step: null, online: true }, false)).toBe('behind');
-    expect(groupOf({ step: 'FAILED', online: false }, false)).toBe('failed');
-  });
-
-  it('shows failed ones first and names in human order', () => {
-    const sorted = sortMachines(
-      [
-        { machine: 'm-10', online: true, step: 'COMMITTED' },
-        { machine: 'm-2', online: true, step: 'COMMITTED' },
-        { machine: 'm-3', online: true, step: 'FETCHING' },
-        { machine: 'm-4', online: false, step: null },
-        { machine: 'm-5', online: true, step: 'FAILED' },
-      ],
-      false,
-    );
-    expect(sorted.map(({ machine }) => machine)).toEqual(['m-5', 'm-4', 'm-3', 'm-2', 'm-10']);
-  });
-
-  it('draws a line of those that are through', () => {
-    const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
-    const line = burnUp([
-      { step: 'COMMITTED', updatedAt: at(9) },
-      { step: 'FAILED', updatedAt: at(1) },
-      { step: 'COMMITTED', updatedAt: at(4) },
-    ]);
-    expect(line.map(({ at: moment, done }) => [new Date(moment).getUTCSeconds(), done])).toEqual([
-      [4, 1],
-      [9, 2],
-    ]);
-  });
 });

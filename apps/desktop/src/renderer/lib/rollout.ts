@@ -1,5 +1,4 @@
-import type { DeploymentMachine, RegionProgress } from './api.ts';
-import type { MachineFilter } from './search.ts';
+import type { RegionProgress } from './api.ts';
 
 /** What the machines of all regions together have confirmed. */
 export function totalsOf(regions: readonly RegionProgress[]): Omit<RegionProgress, 'region'> {
@@ -44,36 +43,4 @@ export function slowestRegion(regions: readonly RegionProgress[]): string | null
   };
   const [slowest, next] = [...regions].sort((a, b) => share(a) - share(b));
   return slowest && next && share(next) - share(slowest) >= noticeablyBehind ? slowest.region : null;
-}
-
-type MachineFacts = Pick<DeploymentMachine, 'machine' | 'online' | 'step'>;
-
-/** Which of the table's groups a machine is in. */
-export function groupOf(machine: Pick<MachineFacts, 'online' | 'step'>, isOver: boolean): MachineFilter {
-  if (machine.step === 'FAILED') return 'failed';
-  // What a machine confirmed stays true when the deployment is over, wherever the machine is now.
-  if (machine.step === 'COMMITTED' && (machine.online || isOver)) return 'done';
-  return machine.online ? 'behind' : 'offline';
-}
-
-const order: Record<MachineFilter, number> = { failed: 0, offline: 1, behind: 2, done: 3, all: 4 };
-
-/** Failed first, then offline, then in progress, then done; by name within. */
-export function sortMachines<Row extends MachineFacts>(machines: readonly Row[], isOver: boolean): Row[] {
-  return [...machines].sort(
-    (a, b) =>
-      order[groupOf(a, isOver)] - order[groupOf(b, isOver)] ||
-      a.machine.localeCompare(b.machine, 'en', { numeric: true }),
-  );
-}
-
-/** When each machine was through, for the burn-up line: moments in order, with how many were by then. */
-export function burnUp(
-  machines: readonly Pick<DeploymentMachine, 'step' | 'updatedAt'>[],
-): { at: number; done: number }[] {
-  return machines
-    .filter((machine) => machine.step === 'COMMITTED' && machine.updatedAt !== null)
-    .map((machine) => Date.parse(machine.updatedAt!))
-    .sort((a, b) => a - b)
-    .map((at, index) => ({ at, done: index + 1 }));
 }

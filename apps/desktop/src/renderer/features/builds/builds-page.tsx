@@ -37,6 +37,7 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
     read: (before: number | undefined, signal) =>
       client.jobs.list.query({ ...ofProject, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
     next: (last) => last.id,
+    keyOf: (row) => row.id,
   });
   const builds = useQuery(api.builds.list.queryOptions({ ...ofProject, limit: 200 }));
   const wanted = jobs.rows?.filter((job) => filter.statuses.length === 0 || filter.statuses.includes(job.status));

@@ -1,30 +1,29 @@
-import type { DeploymentMachine } from '../../lib/api.ts';
+import type { ClimbPoint } from '../../lib/api.ts';
 import { formatDuration, plural } from '../../lib/format.ts';
-import { burnUp } from '../../lib/rollout.ts';
 
 const width = 320;
 const height = 64;
 
-/** How many machines were through by when: a step for each. */
+/** How many machines were through by when, in steps. */
 export function BurnUp({
-  machines,
+  climb,
   total,
   startedAt,
   endsAt,
 }: {
-  machines: readonly DeploymentMachine[];
+  climb: readonly ClimbPoint[];
   total: number;
   startedAt: number;
   endsAt: number;
 }) {
-  const steps = burnUp(machines).filter(({ at }) => at >= startedAt);
+  const steps = climb.map(({ at, done }) => ({ at: Date.parse(at), done })).filter(({ at }) => at >= startedAt);
   const spanMs = Math.max(1_000, endsAt - startedAt);
   const x = (at: number) => Math.min(width, ((at - startedAt) / spanMs) * width);
   const y = (done: number) => height - 2 - (done / Math.max(1, total)) * (height - 4);
   let path = `M0 ${y(0)}`;
   for (const { at, done } of steps) path += `H${x(at).toFixed(1)}V${y(done).toFixed(1)}`;
   path += `H${width}`;
-  const words = `${steps.length} of ${plural(total, 'machine')} done after ${formatDuration(spanMs)}`;
+  const words = `${steps.at(-1)?.done ?? 0} of ${plural(total, 'machine')} done after ${formatDuration(spanMs)}`;
   return (
     <figure className="min-w-0">
       <svg

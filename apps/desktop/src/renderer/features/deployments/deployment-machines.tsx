@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { ChevronDown, ChevronRight } from 'lucide-react';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 import { Bar } from '../../components/bar.tsx';
 import { Button } from '../../components/button.tsx';
 import { SearchInput, Select } from '../../components/field.tsx';
@@ -10,7 +10,6 @@ import { Ago } from '../../components/time.tsx';
 import { VirtualRows } from '../../components/virtual-rows.tsx';
 import type { DeploymentMachine, DeploymentWithRegions } from '../../lib/api.ts';
 import { formatBytes, formatRate, percentOf, plural } from '../../lib/format.ts';
-import { groupOf, sortMachines } from '../../lib/rollout.ts';
 import { type MachineFilter, type MachinesSearch, machineFilters } from '../../lib/search.ts';
 
 const words: Record<MachineFilter, string> = {
@@ -21,7 +20,7 @@ const words: Record<MachineFilter, string> = {
   done: 'Done',
 };
 
-/** The machines of a deployment, failed ones first; what a machine said is one click away. */
+/** The machines of a deployment, failed ones first, as the server lists them; what a machine said is one click away. */
 export function DeploymentMachines({
   deployment,
   machines,
@@ -37,15 +36,8 @@ export function DeploymentMachines({
 }) {
   const isOver = deployment.status !== 'RUNNING';
   const show = search.show ?? 'all';
-  const find = search.find ?? '';
-  const shown = useMemo(() => {
-    const wanted = (machines ?? []).filter(
-      (machine) =>
-        (show === 'all' || groupOf(machine, isOver) === show) &&
-        (find === '' || `${machine.machine} ${machine.detail}`.toLowerCase().includes(find.toLowerCase())),
-    );
-    return sortMachines(wanted, isOver);
-  }, [machines, show, find, isOver]);
+  const shown = machines;
+  const isFiltered = Boolean(search.find || search.region) || show !== 'all';
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
   const toggle = (machine: string) =>
     setOpened((before) => {
@@ -60,11 +52,11 @@ export function DeploymentMachines({
       beside={
         <span className="flex flex-wrap items-center gap-2">
           <span className="text-xs text-ink-3" role="status">
-            {machines && plural(shown.length, 'machine')}
+            {shown && `${plural(shown.length, 'machine')}${onMore ? ' loaded' : ''}`}
           </span>
           <SearchInput
-            label="Find a machine or reason"
-            value={find}
+            label="Find by name"
+            value={search.find ?? ''}
             onChange={(event) => onSearch({ ...search, find: event.target.value })}
             className="w-48"
           />
@@ -86,13 +78,13 @@ export function DeploymentMachines({
         </span>
       }
     >
-      {!machines && <Loading rows={6} label="Loading machines" />}
-      {machines && shown.length === 0 && (
+      {!shown && <Loading rows={6} label="Loading machines" />}
+      {shown && shown.length === 0 && (
         <p className="px-4 py-6 text-center text-ink-2">
-          {machines.length === 0 ? 'No machine has reported yet.' : 'No machine matches these filters.'}
+          {isFiltered ? 'No machine matches these filters.' : 'No machine has reported yet.'}
         </p>
       )}
-      {shown.length > 0 && (
+      {shown && shown.length > 0 && (
         <VirtualRows
           rows={shown}
           keyOf={(machine) => machine.machine}
@@ -174,7 +166,7 @@ export function DeploymentMachines({
       )}
       {onMore && (
         <div className="flex items-center justify-center gap-3 border-t border-line px-4 py-2 text-xs text-ink-2">
-          Sorted among the {plural(machines?.length ?? 0, 'machine')} that are loaded.
+          The first {plural(shown?.length ?? 0, 'machine')}, the worst of them first, are loaded.
           <Button size="small" onClick={onMore}>
             Load more
           </Button>

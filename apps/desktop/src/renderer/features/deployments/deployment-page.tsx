@@ -7,11 +7,11 @@ import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Loading, Page, Panel } from '../../components/page.tsx';
 import { DeploymentStatusBadge, KindTag } from '../../components/status.tsx';
 import { Ago, Took } from '../../components/time.tsx';
-import { api, client } from '../../lib/api.ts';
+import { api, client, type DeploymentMachine } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { shortBuild } from '../../lib/format.ts';
-import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
+import { useSettled, useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import type { MachinesSearch } from '../../lib/search.ts';
 import { useUi } from '../../lib/ui-state.ts';
@@ -36,17 +36,24 @@ export function DeploymentPage({
   const read = useQuery(api.deployments.get.queryOptions({ id }));
   const { data: deployment, refetch } = read;
   const error = errorToShow(read);
-  const region = search.region ? { region: search.region } : {};
+  const find = useSettled((search.find ?? '').trim(), 250);
+  const filters = {
+    ...(search.region ? { region: search.region } : {}),
+    ...(find ? { find } : {}),
+    ...(search.show && search.show !== 'all' ? { state: search.show } : {}),
+  };
+  const climb = useQuery(api.deployments.burnUp.queryOptions({ id }));
   const machines = usePages({
     path: ['deployments', 'machines'],
-    input: { id, ...region },
+    input: { id, ...filters },
     pageSize: machinesPerPage,
-    read: (after: string | undefined, signal) =>
+    read: (after: { after: string; afterState: DeploymentMachine['state'] } | undefined, signal) =>
       client.deployments.machines.query(
-        { id, ...region, limit: machinesPerPage, ...(after ? { after } : {}) },
+        { id, ...filters, order: 'worst', limit: machinesPerPage, ...after },
         { signal },
       ),
-    next: (last) => last.machine,
+    next: (last) => ({ after: last.machine, afterState: last.state }),
+    keyOf: ({ machine }) => machine,
   });
   const machinesError = errorToShow(machines);
   const open = useUi((ui) => ui.open);
@@ -126,11 +133,7 @@ export function DeploymentPage({
       )}
       {deployment && (
         <>
-          <ProgressPanel
-            deployment={deployment}
-            machines={search.region ? [] : (machines.rows ?? [])}
-            pace={paceOf()}
-          />
+          <ProgressPanel deployment={deployment} climb={climb.data ?? []} pace={paceOf()} />
           <RegionTable
             deployment={deployment}
             paceOfRegion={paceOf}

@@ -33,6 +33,7 @@ export function DeploymentsPage({
     read: (before: number | undefined, signal) =>
       client.deployments.list.query({ ...ofProject, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
     next: (last) => last.id,
+    keyOf: (row) => row.id,
   });
   const { rows } = deployments;
   const error = errorToShow(deployments);

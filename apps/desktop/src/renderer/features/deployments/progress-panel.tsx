@@ -1,7 +1,7 @@
 import { CircleCheck, CircleX, CloudOff, Hourglass, LoaderCircle } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Status } from '../../components/status.tsx';
-import type { DeploymentMachine, DeploymentWithRegions } from '../../lib/api.ts';
+import type { ClimbPoint, DeploymentWithRegions } from '../../lib/api.ts';
 import { formatDuration, formatEta, formatRate, percentOf, plural } from '../../lib/format.ts';
 import { useNow } from '../../lib/hooks.ts';
 import type { Pace } from '../../lib/pace.ts';
@@ -12,11 +12,12 @@ import { RegionBar } from './region-progress.tsx';
 /** The whole deployment at a glance: what machines confirmed, how fast, how long still, and how it ended. */
 export function ProgressPanel({
   deployment,
-  machines,
+  climb,
   pace,
 }: {
   deployment: DeploymentWithRegions;
-  machines: readonly DeploymentMachine[];
+  /** When how many machines were done. */
+  climb: readonly ClimbPoint[];
   pace: Pace;
 }) {
   const now = useNow();
@@ -82,9 +83,7 @@ export function ProgressPanel({
             )}
           </div>
         </div>
-        {machines.length > 0 && (
-          <BurnUp machines={machines} total={totals.machines} startedAt={startedAt} endsAt={endsAt} />
-        )}
+        {climb.length > 0 && <BurnUp climb={climb} total={totals.machines} startedAt={startedAt} endsAt={endsAt} />}
       </div>
     </section>
   );

@@ -1,7 +1,6 @@
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Server } from 'lucide-react';
-import { useMemo } from 'react';
 import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
@@ -10,11 +9,11 @@ import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
 import { OnlineBadge, StepBadge } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
 import { VirtualRows } from '../../components/virtual-rows.tsx';
-import { api, client, type Machine } from '../../lib/api.ts';
+import { api, client, type Machine, type Outputs } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { plural, shortBuild } from '../../lib/format.ts';
-import { useTitle } from '../../lib/hooks.ts';
+import { useSettled, useTitle } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import { type MachineFilter, type MachinesSearch, machineFilters } from '../../lib/search.ts';
 
@@ -27,15 +26,7 @@ const words: Record<MachineFilter, string> = {
   done: 'Up to date',
 };
 
-/** What a machine is, over all its projects, worst first. */
-export function stateOf(machine: Pick<Machine, 'online' | 'projects'>): MachineFilter {
-  if (machine.projects.some((project) => project.step === 'FAILED')) return 'failed';
-  if (!machine.online) return 'offline';
-  const isBehind = machine.projects.some((project) => project.observedBuild !== project.desiredBuild);
-  return isBehind ? 'behind' : 'done';
-}
-
-/** The fleet: every machine, what it runs and whether it is there. */
+/** The fleet: every machine, what it runs and whether it is there, the worst first. The server filters, sorts and counts. */
 export function MachinesPage({
   search,
   onSearch,
@@ -45,35 +36,28 @@ export function MachinesPage({
 }) {
   useTitle('Machines');
   const overview = useQuery(api.overview.get.queryOptions());
+  const find = useSettled((search.find ?? '').trim(), 250);
   const filters = {
     ...(search.region ? { region: search.region } : {}),
     ...(search.project ? { project: search.project } : {}),
+    ...(find ? { find } : {}),
   };
+  const show = search.show ?? 'all';
+  const states = show === 'all' ? {} : { states: [show] };
+  const counts = useQuery({ ...api.machines.counts.queryOptions(filters), placeholderData: keepPreviousData });
   const machines = usePages({
     path: ['machines', 'list'],
-    input: filters,
+    input: { ...filters, ...states },
     pageSize,
-    read: (after: string | undefined, signal) =>
-      client.machines.list.query({ ...filters, limit: pageSize, ...(after ? { after } : {}) }, { signal }),
-    next: (last) => last.id,
+    read: (after: { after: string; afterState: Machine['state'] } | undefined, signal) =>
+      client.machines.list.query({ ...filters, ...states, order: 'worst', limit: pageSize, ...after }, { signal }),
+    next: (last) => ({ after: last.id, afterState: last.state }),
+    keyOf: (machine) => machine.id,
   });
   const machinesError = errorToShow(machines);
-  const show = search.show ?? 'all';
-  const find = (search.find ?? '').toLowerCase();
-  const shown = useMemo(
-    () =>
-      machines.rows?.filter(
-        (machine) =>
-          (show === 'all' || stateOf(machine) === show) &&
-          (find === '' ||
-            `${machine.id} ${Object.entries(machine.labels)
-              .map(([key, value]) => `${key}=${value}`)
-              .join(' ')}`
-              .toLowerCase()
-              .includes(find)),
-      ),
-    [machines.rows, show, find],
-  );
+  const shown = machines.rows;
+  const isFiltered = Object.keys(filters).length > 0 || show !== 'all';
+  const matching = counts.data?.reduce((sum, region) => sum + region[show === 'all' ? 'machines' : show], 0);
   const inFleet = overview.data?.regions
     .filter(({ region }) => !search.region || region === search.region)
     .reduce((sum, region) => sum + region.machines, 0);
@@ -81,7 +65,7 @@ export function MachinesPage({
     <Page title="Machines" below={inFleet !== undefined && `${plural(inFleet, 'machine')} known`}>
       <div className="flex flex-wrap items-center gap-2">
         <SearchInput
-          label="Find by name or label"
+          label="Name, or label=value"
           value={search.find ?? ''}
           onChange={(event) => onSearch({ ...search, find: event.target.value })}
           className="w-56"
@@ -108,14 +92,16 @@ export function MachinesPage({
           label="State"
           value={show}
           onChange={(value) => onSearch({ ...search, show: value as MachineFilter })}
-          options={machineFilters.map((value) => ({ value, text: words[value] }))}
+          options={machineFilters.map((value) => ({ value, text: stateText(value, counts.data) }))}
         />
         <span className="text-xs text-ink-3" role="status">
-          {shown && `${plural(shown.length, 'machine')} shown`}
+          {shown &&
+            matching !== undefined &&
+            `${shown.length.toLocaleString('en')} of ${plural(matching, 'machine')} shown`}
         </span>
         <span className="min-w-0 flex-1" />
         <div className="w-72 max-w-full">
-          <CliLine command={cli.machines(search.region)} />
+          <CliLine command={cli.machines({ ...filters, state: show === 'all' ? undefined : show })} />
         </div>
       </div>
       {machinesError && (
@@ -131,14 +117,10 @@ export function MachinesPage({
           {shown && shown.length === 0 && (
             <EmptyState
               icon={Server}
-              title={machines.rows?.length === 0 ? 'No machine has reported yet' : 'No machine matches these filters'}
-              action={
-                machines.rows?.length === 0 && !search.region ? undefined : (
-                  <Button onClick={() => onSearch({})}>Clear the filters</Button>
-                )
-              }
+              title={isFiltered ? 'No machine matches these filters' : 'No machine has reported yet'}
+              action={isFiltered ? <Button onClick={() => onSearch({})}>Clear the filters</Button> : undefined}
             >
-              {machines.rows?.length === 0 && 'An agent appears here as soon as it has reached the hub of its region.'}
+              {!isFiltered && 'An agent appears here as soon as it has reached the hub of its region.'}
             </EmptyState>
           )}
           {shown && shown.length > 0 && (
@@ -174,7 +156,7 @@ export function MachinesPage({
           )}
           {machines.hasNextPage && (
             <div className="flex items-center justify-center gap-3 border-t border-line px-4 py-2 text-xs text-ink-2">
-              The first {plural(machines.rows?.length ?? 0, 'machine')} by name are loaded.
+              The first {plural(shown?.length ?? 0, 'machine')}, the worst of them first, are loaded.
               <Button size="small" busy={machines.isFetchingNextPage} onClick={() => void machines.fetchNextPage()}>
                 Load more
               </Button>
@@ -184,6 +166,14 @@ export function MachinesPage({
       )}
     </Page>
   );
+}
+
+type Counts = Outputs['machines']['counts'];
+
+/** `Failed (12)`: so that nobody has to choose a state to learn that no machine is in it. */
+function stateText(state: MachineFilter, counts: Counts | undefined): string {
+  if (state === 'all' || !counts) return words[state];
+  return `${words[state]} (${counts.reduce((sum, region) => sum + region[state], 0).toLocaleString('en')})`;
 }
 
 function Runs({ machine }: { machine: Machine }) {
