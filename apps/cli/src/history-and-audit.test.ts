@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { type AuditLink, hashOfLink } from '@starling/shared/audit-chain.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseTime } from './options.ts';
@@ -10,6 +13,7 @@ import { runCli, startCli } from './testing/run-cli.ts';
 import { at, sha } from './testing/samples.ts';
 import { type StubServer, startStubServer } from './testing/stub-server.ts';
 
+const main = fileURLToPath(new URL('main.ts', import.meta.url));
 let server: StubServer;
 beforeEach(async () => {
   server = await startStubServer();
@@ -235,6 +239,11 @@ describe('an exported log', () => {
     expect(run.exitCode).toBe(0);
     expect(run.stdout).toBe(text(links));
     expect(run.stderr).toContain('3000 rows');
+    const cli = spawn(process.execPath, [main, 'audit', 'verify', '--file', '-'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    cli.stdin.end(run.stdout);
+    expect(await readText(cli.stdout)).toBe('3000 rows fit, the last is row 3000.\n');
     expect(await verify(run.stdout)).toMatchObject({ exitCode: 0, stdout: '3000 rows fit, the last is row 3000.\n' });
   });
 

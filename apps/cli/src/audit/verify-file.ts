@@ -27,7 +27,7 @@ export interface Verification {
 }
 
 /**
- * Checks an exported log without any server. A whole one begins with row 1 and has no gap. Of one that was exported with filters
+ * Checks an exported log without any server; `-` is stdin. A whole one begins with row 1 and has no gap. Of one that was exported with filters
  * (`isPartial`) each row is checked by itself, and against the one before where that is there. INVALID_INPUT when the file cannot be
  * read, or is none.
  */
@@ -60,7 +60,8 @@ async function* linksOf(path: string): AsyncGenerator<AuditLink> {
   const wrong = (why: string) =>
     new StarlingError('INVALID_INPUT', `${path} is no exported audit log: line ${number} ${why}.`, { field: 'file' });
   try {
-    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+    const input = path === '-' ? process.stdin : createReadStream(path);
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       number += 1;
       if (line === '') continue;
       let value: unknown;

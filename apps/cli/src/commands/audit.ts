@@ -96,7 +96,10 @@ function addVerify(audit: Command, open: OpenSession) {
   audit
     .command('verify')
     .description('recompute the chain of hashes; ends with 1 when a row was changed, removed or put in')
-    .option('--file <exported.ndjson>', 'an exported file, instead of the log of the server; needs no server')
+    .option(
+      '--file <exported.ndjson>',
+      'an exported file ("-" is stdin) instead of the log of the server; needs no server',
+    )
     .option('--partial', 'with --file: it was exported with filters, so rows may be missing in between')
     .addOption(
       new Option('--known <row:hash>', 'a row that must be there, as an earlier run printed it').argParser(parseKnown),
