@@ -12,6 +12,11 @@ export const jobs = pgTable(
       .notNull()
       .references(() => projects.name),
     commitSha: text('commit_sha').notNull(),
+    /**
+     * `<project> <commit>` while this job is the one that has the commit: from when it is queued until it ends badly, its
+     * build expires, or a forced job takes its place. Unique, so that a commit is built once however many ask at once.
+     */
+    commitKey: text('commit_key'),
     /** The branch, tag or SHA as the person wrote it. */
     requestedRef: text('requested_ref').notNull(),
     requestedBy: text('requested_by').notNull(),
@@ -47,6 +52,7 @@ export const jobs = pgTable(
   // index, which does not count.
   (table) => [
     uniqueIndex('jobs_by_key').on(table.idempotencyKey).where(sql`${table.idempotencyKey} is not null`),
+    uniqueIndex('jobs_by_commit_key').on(table.commitKey).where(sql`${table.commitKey} is not null`),
     index('jobs_by_project').on(table.project, table.id),
     index('jobs_with_reason').on(table.id).where(sql`${table.failureReason} is not null`),
     index('jobs_with_reason_by_project').on(table.project, table.id).where(sql`${table.failureReason} is not null`),

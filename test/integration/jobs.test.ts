@@ -1,4 +1,5 @@
 import { cancelJob } from '@starling/server/jobs/cancel.ts';
+import { createJobs } from '@starling/server/jobs/create.ts';
 import { endAndTake } from '@starling/server/jobs/end.ts';
 import { forgetEnded } from '@starling/server/jobs/open-jobs.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
@@ -75,6 +76,30 @@ describe('taking a job', () => {
     for (const [attempt] of [await queue().take('w1'), await queue().take('w1')])
       await queue().fail(attempt!, 'no', false);
     expect((await addJob(test.database, 'shop', { commitSha })).created).toBe(true);
+  });
+
+  it('is one job of a commit however many ask at once, forced or not, one by one or many together', async () => {
+    const commits = Array.from({ length: 20 }, () => someSha());
+    const job = (commitSha: string) => ({
+      project: 'shop',
+      commitSha,
+      requestedRef: 'main',
+      requestedBy: 'test',
+      repositoryUrl: '/repository',
+      binaryName: 'shop',
+      maxAttempts: 3,
+      deadlineMs: 1_000,
+    });
+    const answers = await Promise.all([
+      ...Array.from({ length: 3 }, () => createJobs(test.database, commits.map(job))),
+      ...commits.map(async (commitSha) => [await addJob(test.database, 'shop', { commitSha })]),
+    ]);
+    expect(answers.flat().filter(({ created }) => created)).toHaveLength(20);
+    expect(answers[0]!.map(({ id }) => id)).toEqual(answers[1]!.map(({ id }) => id));
+    const forced = await addJob(test.database, 'shop', { commitSha: commits[0]!, force: true });
+    expect(await addJob(test.database, 'shop', { commitSha: commits[0]! })).toEqual({ id: forced.id, created: false });
+    await cancelJob(test.database, forced.id, 'cancelled');
+    expect((await addJob(test.database, 'shop', { commitSha: commits[0]! })).created).toBe(true);
   });
 });
 

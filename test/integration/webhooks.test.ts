@@ -242,7 +242,11 @@ describe("a project's secret", () => {
     expect(await admin.projects.settings.query({ project })).toMatchObject({
       settings: { webhooks: { generation: 2 }, retention: { keepBuilds: 7 } },
     });
-    const audited = await test.database.select().from(auditLog).where(eq(auditLog.project, project));
+    const audited = await test.database
+      .select()
+      .from(auditLog)
+      .where(eq(auditLog.project, project))
+      .orderBy(auditLog.id);
     expect(audited.map(({ action }) => action)).toEqual([
       'webhook.show',
       'webhook.rotate',

@@ -10,7 +10,14 @@ export async function cancelJob(where: Queryable, id: number, reason: string): P
     await stopWaiting(tx, waitingRowOf(id));
     const rows = await tx
       .update(jobs)
-      .set({ status: 'CANCELLED', failureReason: reason, worker: null, stage: null, finishedAt: sql`now()` })
+      .set({
+        status: 'CANCELLED',
+        commitKey: null,
+        failureReason: reason,
+        worker: null,
+        stage: null,
+        finishedAt: sql`now()`,
+      })
       .where(and(eq(jobs.id, id), inArray(jobs.status, ['QUEUED', 'RUNNING'])))
       .returning({ id: jobs.id });
     if (rows.length === 0) return false;

@@ -33,28 +33,36 @@ export interface QueuedJob {
 /**
  * Queues a job. A commit that is already built, or on its way, is not built again unless `force`: the job that has it is
  * returned instead, with `created: false`; so is, even with `force`, the job that has the same idempotency key. However
- * many ask at the same time, one job comes of it. CONFLICT when the key was used for something else.
+ * many ask at the same time, one job comes of it: both are unique keys of the table. A forced job has the commit from then
+ * on, in place of the one before. CONFLICT when the key was used for something else.
  */
 export async function createJob(where: Queryable, job: NewJob, force: boolean): Promise<QueuedJob> {
   if (job.idempotencyKey === undefined) {
-    const [row] = await enqueue(where, [{ ...job, force }]);
-    return { id: Number(row!.id), created: row!.created };
+    return enqueueOne(where, job, force);
   }
   // The key is written to a job that was found by its commit as well, under the lock that found it.
   return where.transaction(async (tx) => {
-    const [row] = await enqueue(tx, [{ ...job, force }]);
-    const queued = { id: Number(row!.id), created: row!.created };
+    const queued = await enqueueOne(tx, job, force);
     if (!queued.created) await bindKey(tx, queued.id, job);
     return queued;
   });
 }
 
-/** Queues many jobs with one statement, each unless its commit is built or on its way. In the order of `list`. */
+/**
+ * Queues many jobs with one statement, each unless its commit is built or on its way. In the order of `list`. Two calls at
+ * once with the same commits in another order may wait for each other: the database breaks one off, and nothing of it is
+ * written.
+ */
 export async function createJobs(where: Queryable, list: readonly NewJob[]): Promise<QueuedJob[]> {
   const nameOf = (job: { project: string; commitSha: string }) => `${job.project} ${job.commitSha}`;
   const each = new Map(list.map((job) => [nameOf(job), { ...job, force: false }]));
   const rows = await enqueue(where, [...each.values()]);
-  const queued = new Map(rows.map((row) => [`${row.project} ${row.commit_sha}`, row]));
+  const queued = new Map<string, QueuedRow>();
+  for (const row of rows) {
+    const name = `${row.project} ${row.commit_sha}`;
+    // Those that were added may be named again among those that were there.
+    if (!queued.get(name)?.created) queued.set(name, row);
+  }
   return list.map((job) => {
     const row = queued.get(nameOf(job))!;
     const created = row.created;
@@ -64,6 +72,18 @@ export async function createJobs(where: Queryable, list: readonly NewJob[]): Pro
   });
 }
 
+async function enqueueOne(where: Queryable, job: NewJob, force: boolean): Promise<QueuedJob> {
+  const [row] = await enqueue(where, [{ ...job, force }]);
+  if (row) return { id: Number(row.id), created: row.created };
+  throw new StarlingError(
+    'UNAVAILABLE',
+    `Jobs of commit ${job.commitSha} come and go too fast to tell which to take.`,
+    {
+      fix: 'Ask again.',
+    },
+  );
+}
+
 interface QueuedRow {
   id: string;
   project: string;
@@ -71,7 +91,7 @@ interface QueuedRow {
   created: boolean;
 }
 
-/** Calls the function `enqueue_jobs` of the database, which locks, looks and inserts in one round trip. */
+/** Calls the function `enqueue_jobs` of the database, which inserts and looks in one round trip. */
 async function enqueue(where: Queryable, list: readonly (NewJob & { force: boolean })[]): Promise<QueuedRow[]> {
   const asked = JSON.stringify(
     list.map((job) => ({

@@ -23,6 +23,7 @@ export async function failAttempt(
       .set({
         status: sql`case when ${again} then 'QUEUED' else 'FAILED' end`,
         finishedAt: sql`case when ${again} then null else now() end`,
+        commitKey: sql`case when ${again} then ${jobs.commitKey} end`,
         failureReason: reason.slice(0, 4_000),
         worker: null,
         stage: null,

@@ -17,6 +17,7 @@ export async function requeueAbandoned(database: Database, worker: string): Prom
       .set({
         status: sql`case when ${again} then 'QUEUED' else 'FAILED' end`,
         finishedAt: sql`case when ${again} then null else now() end`,
+        commitKey: sql`case when ${again} then ${jobs.commitKey} end`,
         failureReason: sql`'worker ' || ${jobs.worker} || ' was killed in attempt ' || ${jobs.attempts} || ' of ' || ${jobs.maxAttempts}`,
         worker: null,
         stage: null,

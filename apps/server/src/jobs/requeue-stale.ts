@@ -76,7 +76,14 @@ const endRunning = (database: Database, ending: Ending): Promise<StaleJob[]> =>
 async function end(tx: Transaction, { when, status, finishedAt, reason }: Ending): Promise<StaleJob[]> {
   const rows = await tx
     .update(jobs)
-    .set({ status, finishedAt, failureReason: reason, worker: null, stage: null })
+    .set({
+      status,
+      finishedAt,
+      commitKey: sql`case when ${status} = 'QUEUED' then ${jobs.commitKey} end`,
+      failureReason: reason,
+      worker: null,
+      stage: null,
+    })
     .where(when)
     .returning({ id: jobs.id, status: jobs.status });
   if (rows.length > 0) await announce(tx, 'jobs');

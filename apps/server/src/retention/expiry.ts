@@ -1,7 +1,7 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { settingsOf } from '@starling/shared/project-settings.ts';
 import { and, asc, eq, inArray, isNull, type SQL, sql } from 'drizzle-orm';
-import { builds, projects } from '../../../../drizzle/schema/index.ts';
+import { builds, jobs, projects } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Queryable } from '../db/connect.ts';
@@ -85,6 +85,11 @@ export async function expireBuilds(database: Database, project: string, actor = 
       .update(builds)
       .set({ expiredAt: sql`now()` })
       .where(and(inArray(builds.id, ids), isNull(builds.expiredAt)));
+    // Who asks for the commit again gets it built again.
+    await tx
+      .update(jobs)
+      .set({ commitKey: null })
+      .where(inArray(jobs.id, tx.select({ id: builds.jobId }).from(builds).where(inArray(builds.id, ids))));
     await announce(tx, 'replicas');
     const target = ids.length === 1 ? ids[0]! : `${ids.length} builds`;
     await recordAudit(tx, { actor, action: 'build.expire', project, target, details: { builds: ids } });
