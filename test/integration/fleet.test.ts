@@ -11,7 +11,14 @@ import { generateSigningKey, Signer, TrustedKeys } from '@starling/shared/signin
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import { eq } from 'drizzle-orm';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { deploymentMachines, deployments, machineProjects, machines, versionKeys } from '../../drizzle/schema/index.ts';
+import {
+  deploymentMachines,
+  deployments,
+  identities,
+  machineProjects,
+  machines,
+  versionKeys,
+} from '../../drizzle/schema/index.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { addBuild, addRegions } from '../postgres/sample-rows.ts';
 
@@ -98,6 +105,18 @@ describe('reports of machines', () => {
     });
     const [row] = await test.database.select().from(deploymentMachines);
     expect(row).toMatchObject({ step: 'COMMITTED', bytesDone: 5, bytesTotal: 10 });
+  });
+
+  it('come from the hub of their region alone: another cannot take a machine over that enrolled elsewhere', async () => {
+    await test.database.insert(identities).values({ kind: 'agent', name: 'm1', region: 'eu' });
+    await fold('eu', { machines: [machine('m1')], reports: [says('m1', 1)] });
+    await fold('us', { machines: [machine('m1', false)], reports: [says('m1', 9, { step: 'FAILED' })] });
+    expect(await test.database.select().from(machines)).toMatchObject([{ id: 'm1', region: 'eu', connected: true }]);
+    expect(await test.database.select().from(machineProjects)).toMatchObject([{ step: 'COMMITTED', sequence: 1 }]);
+    await test.database.update(identities).set({ region: 'us' }).where(eq(identities.name, 'm1'));
+    await fold('us', { machines: [machine('m1')], reports: [says('m1', 10, { step: 'FETCHING' })] });
+    expect(await test.database.select().from(machines), 'it moved').toMatchObject([{ id: 'm1', region: 'us' }]);
+    await test.database.delete(identities);
   });
 
   it('of a machine that no hub has introduced are left out', async () => {

@@ -4,7 +4,8 @@ import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
 
 // Machines' reports become rows here, a whole batch with a few statements. Each carries its machine's sequence number,
-// and a row only ever moves on to a higher one, so repeats and reordering change nothing.
+// and a row only ever moves on to a higher one, so repeats and reordering change nothing. A hub speaks for the machines of
+// its region alone: what it says of one that enrolled in another region is left out.
 
 export async function foldHubReport(database: Database, report: HubReport): Promise<void> {
   const machines = newestOf(report.machines, (machine) => machine.machine);
@@ -24,6 +25,8 @@ export async function foldHubReport(database: Database, report: HubReport): Prom
         select r.machine, ${report.region}, r.labels, r."agentVersion", r.address, ${report.hub}, r.connected
         from jsonb_to_recordset(${JSON.stringify(machines)}::jsonb)
           as r(machine text, labels jsonb, "agentVersion" text, address text, connected boolean)
+        where not exists (
+          select from identities where kind = 'agent' and name = r.machine and region <> ${report.region})
         order by r.machine
         on conflict (id) do update set region = excluded.region, labels = excluded.labels,
           agent_version = excluded.agent_version, address = excluded.address, hub = excluded.hub,
@@ -35,7 +38,7 @@ export async function foldHubReport(database: Database, report: HubReport): Prom
         select r.machine, r.project, r.step, r."observedBuild", r."desiredBuild", r.deployment, r.detail, r.sequence
         from jsonb_to_recordset(${JSON.stringify(latest)}::jsonb)
           as r(machine text, project text, step text, "observedBuild" text, "desiredBuild" text, deployment bigint, detail text, sequence bigint)
-        join machines m on m.id = r.machine
+        join machines m on m.id = r.machine and m.region = ${report.region}
         order by r.machine, r.project
         on conflict (machine, project) do update set step = excluded.step, observed_build = excluded.observed_build,
           desired_build = excluded.desired_build, deployment = excluded.deployment, detail = excluded.detail,
@@ -48,6 +51,7 @@ export async function foldHubReport(database: Database, report: HubReport): Prom
         select r.deployment, r.machine, r.step, r.detail, r.sequence
         from jsonb_to_recordset(${JSON.stringify(outcomes)}::jsonb)
           as r(deployment bigint, machine text, step text, detail text, sequence bigint)
+        join machines m on m.id = r.machine and m.region = ${report.region}
         order by r.deployment, r.machine
         on conflict (deployment, machine) do update set step = excluded.step, detail = excluded.detail,
           sequence = excluded.sequence, updated_at = now()
@@ -59,6 +63,7 @@ export async function foldHubReport(database: Database, report: HubReport): Prom
         select r.deployment, r.machine, 'FETCHING', '', 0, r."bytesDone", r."bytesTotal", r."bytesPerSecond"
         from jsonb_to_recordset(${JSON.stringify(progress)}::jsonb)
           as r(deployment bigint, machine text, "bytesDone" bigint, "bytesTotal" bigint, "bytesPerSecond" bigint)
+        join machines m on m.id = r.machine and m.region = ${report.region}
         order by r.deployment, r.machine
         on conflict (deployment, machine) do update set bytes_done = excluded.bytes_done,
           bytes_total = excluded.bytes_total, bytes_per_second = excluded.bytes_per_second, updated_at = now()
