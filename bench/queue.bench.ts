@@ -122,6 +122,14 @@ function report(samples: Map<string, Sample[]>): void {
   };
   const [one, batched] = [of('one', 'worked'), of('batched', 'worked')];
   const [oneIn, batchedIn] = [of('one', 'enqueued'), of('batched', 'enqueued')];
+  const wholeOf = (into: ReturnType<typeof of>, through: ReturnType<typeof of>) =>
+    Object.fromEntries(
+      workerCounts.map((workers) => {
+        const whole = (system: System) => 1 / (1 / into.rates[workers]![system] + 1 / through.rates[workers]![system]);
+        const best = Math.max(whole('graphile-worker'), whole('pg-boss'));
+        return [workers, Number((whole('starling') / best).toFixed(2))];
+      }),
+    );
   for (const [title, { rates, ratio }] of [
     ['claimed with heartbeat and completed a second, one at a time', one],
     [`claimed with heartbeat and completed a second, batches of ${batch}`, batched],
@@ -137,6 +145,8 @@ function report(samples: Map<string, Sample[]>): void {
     bench: 'queue',
     ratio_vs_best_peer: one.ratio,
     batched: batched.ratio,
+    /** From the first enqueued to the last completed. */
+    whole: { one: wholeOf(oneIn, one), batched: wholeOf(batchedIn, batched) },
     enqueue_ratio_vs_best_peer: oneIn.ratio,
     enqueue_batched: batchedIn.ratio,
     jobs_per_second: {

@@ -30,12 +30,19 @@ export interface ProcedureMeta {
   scope: string;
 }
 
+const longestStreamMs = 10 * 60_000;
+
 const t = initTRPC
   .context<Context>()
   .meta<ProcedureMeta>()
   .create({
     // A proxy on the way takes a silent connection for a dead one; and a dead one must not be taken for a silent one.
-    sse: { ping: { enabled: true, intervalMs: 15_000 }, client: { reconnectAfterInactivityMs: 45_000 } },
+    // A stream ends after a while and its client comes back by itself: with a session that has ended it does not get in.
+    sse: {
+      maxDurationMs: longestStreamMs,
+      ping: { enabled: true, intervalMs: 15_000 },
+      client: { reconnectAfterInactivityMs: 45_000 },
+    },
     // The one place where an error gets the shape that clients see: a code, the field, the fix and the request's id.
     errorFormatter: ({ shape, error, ctx }) => {
       const described = describe(error);

@@ -8,9 +8,9 @@ import type { TrustedKeys } from '@starling/shared/signing.ts';
 import { sha256Hex } from '@starling/shared/words.ts';
 import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from '../lib/log.ts';
+import { Turns } from '../lib/turns.ts';
 import type { RegionBlobs } from './ports.ts';
 import { pullManifest, pullPack } from './pull.ts';
-import { Turns } from './turns.ts';
 
 const pullsAtOnce = 3;
 const firstPauseMs = 500;

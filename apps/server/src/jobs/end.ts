@@ -2,7 +2,7 @@ import type { Attempt, TakeOptions } from '../builder/ports.ts';
 import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
 import { groupByAttempt } from './held-by.ts';
-import { askedBy, takeRest } from './take.ts';
+import { askedBy, inTurn, takeRest } from './take.ts';
 import { type Client, takenRows, takeSteps } from './take-steps.ts';
 import type { TakenRow } from './taken-row.ts';
 
@@ -47,11 +47,15 @@ export async function endAndTake(
   const [[attempt, ids] = [0, []], ...others] = groupByAttempt(attempts);
   const lost: number[] = [];
   for (const [number, group] of others) lost.push(...(await endOnly(client, worker, number, group)));
-  const rows = await client<TakenRow[]>`
-    with ${endStep(client, worker, attempt, ids)}, ${takeSteps(client, asked)} ${takenRows(client)}
-    union all
-    select id::float8, null, null, null, null, null, null, null from unnest(${ids}::bigint[]) as held (id)
-    where id not in (select id from ended)`;
+  const rows = await inTurn(
+    database,
+    asked,
+    () => client<TakenRow[]>`
+      with ${endStep(client, worker, attempt, ids)}, ${takeSteps(client, asked)} ${takenRows(client)}
+      union all
+      select id::float8, null, null, null, null, null, null, null from unnest(${ids}::bigint[]) as held (id)
+      where id not in (select id from ended)`,
+  );
   const isTaken = (row: TakenRow) => row.attempts !== null || row.limited !== null;
   lost.push(...rows.filter((row) => !isTaken(row)).map(({ id }) => id));
   if (lost.length < attempts.length) announceSoon(database, 'jobs');

@@ -1,6 +1,7 @@
 import type { Attempt, TakeOptions } from '../builder/ports.ts';
 import { announceSoon } from '../db/announce-soon.ts';
 import type { Database } from '../db/connect.ts';
+import { Turns } from '../lib/turns.ts';
 import { takeLimited } from './take-limited.ts';
 import { type Asked, type Client, takenRows, takeSteps } from './take-steps.ts';
 import { attemptOf, type TakenRow } from './taken-row.ts';
@@ -18,7 +19,21 @@ const mostLooks = 5;
  */
 export async function takeJobs(database: Database, worker: string, options: TakeOptions = {}): Promise<Attempt[]> {
   const asked = askedBy(worker, options);
-  return takeRest(database, asked, await takeUnlimited(database.$client, asked));
+  const rows = await inTurn(database, asked, () => takeUnlimited(database.$client, asked));
+  return takeRest(database, asked, rows);
+}
+
+// Claims of many jobs pass over the rows that others hold: a few at once keep the database busy, more would mostly look at
+// each other's rows.
+const batchesAtOnce = 3;
+const turns = new WeakMap<Database, Turns>();
+
+/** Runs a statement that takes jobs; of those that take many, only a few at once from one process. */
+export function inTurn<T>(database: Database, { limit }: Asked, work: () => Promise<T>): Promise<T> {
+  if (limit === 1) return work();
+  const queue = turns.get(database) ?? new Turns(batchesAtOnce);
+  turns.set(database, queue);
+  return queue.take(work);
 }
 
 export const askedBy = (worker: string, options: TakeOptions): Asked => ({
