@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
+import { connectApi } from '@starling/local/api-client.ts';
 import { buildConsole } from '@starling/local/build-console.ts';
 import { inheritedEnvironment } from '@starling/local/config.ts';
 import { makeSampleRepository } from '@starling/local/sample-repository.ts';
@@ -203,6 +204,40 @@ describe('the console', () => {
     await everywhere(starling, 'hello', builds[0]!);
     const [newest] = await starling.api.deployments.list.query({ project: 'hello', limit: 1 });
     expect(newest).toMatchObject({ kind: 'ROLLBACK', reason: 'slower than before', buildId: builds[0] });
+  });
+
+  it('asks for approval of what somebody else wants to deploy, and lets it begin', async () => {
+    const { api, url } = starling;
+    const password = 'three herons over the weir';
+    await api.accounts.add.mutate({ name: 'olga', password });
+    await api.accounts.grant.mutate({ name: 'olga', role: 'deployer', project: 'hello' });
+    await api.projects.configure.mutate({ project: 'hello', settings: { approvals: { needed: 1 } } });
+    const signedIn = await fetch(`${url}/session/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'olga', password, for: 'a test' }),
+    });
+    const { token } = (await signedIn.json()) as { token: string };
+    const { id } = await connectApi(url, token).deployments.deploy.mutate({
+      project: 'hello',
+      build: builds[1]!,
+      reason: 'the warm greeting again',
+    });
+    await open(`/deployments/${id}`);
+    await page.getByText('Waits for its gates').waitFor();
+    await look('deployment-waiting');
+    await page.getByRole('button', { name: 'Approve' }).click();
+    await page
+      .getByRole('dialog')
+      .getByLabel(/^Comment/)
+      .fill('read it, fine');
+    await look('approve');
+    await page.keyboard.press('Enter');
+    await page.getByText('“read it, fine”').waitFor();
+    expect(await settled(starling, id)).toMatchObject({ status: 'SUCCEEDED' });
+    await page.getByText('12 machines run it').first().waitFor();
+    await look('deployment-approved');
+    await api.projects.configure.mutate({ project: 'hello', settings: { approvals: { needed: 0 } } });
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { BuildDialog } from '../features/builds/build-dialog.tsx';
 import { AbortDialog } from '../features/deployments/abort-dialog.tsx';
+import { DecideDialog } from '../features/deployments/decide-dialog.tsx';
 import { DeployDialog } from '../features/deployments/deploy-dialog.tsx';
 import { RollbackDialog } from '../features/deployments/rollback-dialog.tsx';
 import { CancelDialog } from '../features/jobs/cancel-dialog.tsx';
@@ -30,6 +31,10 @@ export function Dialogs() {
       return <RollbackDialog project={dialog.project} initialBuild={dialog.buildId} onClose={close} />;
     case 'cancel':
       return <CancelDialog jobId={dialog.jobId} onClose={close} />;
+    case 'decide': {
+      const { deploymentId, project, decision } = dialog;
+      return <DecideDialog deploymentId={deploymentId} project={project} decision={decision} onClose={close} />;
+    }
     case 'abort':
       return <AbortDialog deploymentId={dialog.deploymentId} project={dialog.project} onClose={close} />;
   }

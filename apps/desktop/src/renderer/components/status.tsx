@@ -1,6 +1,7 @@
 import type {
   DeploymentKind,
   DeploymentStatus,
+  GateStatus,
   JobStatus,
   MachineStep,
   ReplicaStatus,
@@ -156,6 +157,21 @@ export function JobStatusBadge({
 }
 export const DeploymentStatusBadge = ({ status, boxed = false }: { status: DeploymentStatus; boxed?: boolean }) =>
   fromLook(deploymentLooks[status], boxed);
+const gateLooks: Record<GateStatus, Look> = {
+  WAITING: { tone: 'warn', icon: Clock, word: 'Waiting' },
+  PASSED: { tone: 'ok', icon: CircleCheck, word: 'Passed' },
+  BYPASSED: { tone: 'warn', icon: CircleSlash, word: 'Bypassed' },
+  REFUSED: { tone: 'bad', icon: CircleX, word: 'Refused' },
+};
+export const GateStatusBadge = ({ status }: { status: GateStatus }) => fromLook(gateLooks[status], false);
+
+const decisionLooks: Record<'APPROVED' | 'REJECTED', Look> = {
+  APPROVED: { tone: 'ok', icon: CircleCheck, word: 'Approved' },
+  REJECTED: { tone: 'bad', icon: CircleX, word: 'Rejected' },
+};
+export const DecisionBadge = ({ decision }: { decision: 'APPROVED' | 'REJECTED' }) =>
+  fromLook(decisionLooks[decision], false);
+
 export const ReplicaStatusBadge = ({ status }: { status: ReplicaStatus }) => fromLook(replicaLooks[status], false);
 
 /** Where a machine is; `step` is null while it has said nothing. An offline machine is that first of all. */

@@ -24,6 +24,8 @@ export const cli = {
   rollback: (project: string, buildId: string | undefined, reason: string) =>
     line('rollback', quote(project), buildId && quote(buildId), option('reason', reason)),
   abort: (deploymentId: number, reason: string) => line('abort', String(deploymentId), option('reason', reason)),
+  decide: (decision: 'approve' | 'reject', deploymentId: number, comment: string) =>
+    line(decision, String(deploymentId), option('comment', comment)),
   cancel: (jobId: number, reason: string) => line('cancel', String(jobId), option('reason', reason)),
   status: (project?: string) => line('status', project && quote(project)),
   builds: (project?: string) => line('builds', project && quote(project)),

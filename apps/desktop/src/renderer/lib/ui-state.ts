@@ -10,6 +10,7 @@ export type OpenDialog =
   | { kind: 'deploy'; project: string; buildId: string }
   | { kind: 'rollback'; project: string; buildId?: string | undefined }
   | { kind: 'abort'; deploymentId: number; project: string }
+  | { kind: 'decide'; deploymentId: number; project: string; decision: 'approve' | 'reject' }
   | { kind: 'cancel'; jobId: number };
 
 interface UiState {

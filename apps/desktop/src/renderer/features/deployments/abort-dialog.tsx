@@ -28,7 +28,9 @@ export function AbortDialog({
   const { data: deployment } = useQuery(api.deployments.get.queryOptions({ id: deploymentId }));
   const unconfirmed = useTypedConfirmation(project, typed);
   const ended =
-    deployment && deployment.status !== 'RUNNING' ? `It has ended already: ${deployment.status.toLowerCase()}.` : null;
+    deployment && deployment.status !== 'RUNNING' && deployment.status !== 'WAITING'
+      ? `It has ended already: ${deployment.status.toLowerCase()}.`
+      : null;
   const blocked = readOnly ?? ended ?? unconfirmed;
   const abort = useMutation(api.deployments.abort.mutationOptions({ onSuccess: onClose }));
   const totals = deployment && totalsOf(deployment.regions);
@@ -37,9 +39,11 @@ export function AbortDialog({
       title={`Abort deployment ${deploymentId}`}
       description={
         deployment &&
-        (deployment.previousBuildId
-          ? `Every machine goes back to ${shortBuild(deployment.previousBuildId)}, those that are done too.`
-          : 'Machines that have not begun keep what they have; there is no earlier version to go back to.')
+        (deployment.status === 'WAITING'
+          ? 'It never begins; no machine is touched.'
+          : deployment.previousBuildId
+            ? `Every machine goes back to ${shortBuild(deployment.previousBuildId)}, those that are done too.`
+            : 'Machines that have not begun keep what they have; there is no earlier version to go back to.')
       }
       onClose={onClose}
       initialFocus={first}
@@ -48,10 +52,10 @@ export function AbortDialog({
       deed="Abort the deployment"
       icon={<CircleSlash aria-hidden className="size-3.5" />}
       look="danger"
-      wayOut="Let it run"
+      wayOut={deployment?.status === 'WAITING' ? 'Let it wait' : 'Let it run'}
       onSubmit={() => abort.mutate({ id: deploymentId, reason })}
     >
-      {totals && (
+      {totals && deployment?.status === 'RUNNING' && (
         <p className="rounded-lg border border-line bg-sunken/50 px-3.5 py-2.5 text-ink-2">
           {totals.done} of {plural(totals.machines, 'machine')} of {project} run the new version, {totals.inProgress}{' '}
           are on their way, {totals.failed} failed.

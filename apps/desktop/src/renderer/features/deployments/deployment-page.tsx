@@ -16,6 +16,7 @@ import { usePages } from '../../lib/pages.ts';
 import type { MachinesSearch } from '../../lib/search.ts';
 import { useUi } from '../../lib/ui-state.ts';
 import { DeploymentMachines } from './deployment-machines.tsx';
+import { GatesPanel } from './gates-panel.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { RegionTable } from './region-progress.tsx';
 import { usePaces } from './use-pace.ts';
@@ -59,7 +60,7 @@ export function DeploymentPage({
   const open = useUi((ui) => ui.open);
   const readOnly = useWhyReadOnly();
   const paceOf = usePaces(deployment?.status === 'RUNNING' ? deployment.regions : undefined);
-  const isRunning = deployment?.status === 'RUNNING';
+  const isOpen = deployment?.status === 'RUNNING' || deployment?.status === 'WAITING';
   return (
     <Page
       above={
@@ -106,7 +107,7 @@ export function DeploymentPage({
           <>
             <Button
               look="danger"
-              disabledBecause={readOnly ?? (isRunning ? null : `It has ended: ${deployment.status.toLowerCase()}.`)}
+              disabledBecause={readOnly ?? (isOpen ? null : `It has ended: ${deployment.status.toLowerCase()}.`)}
               onClick={() => open({ kind: 'abort', deploymentId: id, project: deployment.project })}
               icon={<CircleSlash aria-hidden className="size-3.5" />}
             >
@@ -133,12 +134,17 @@ export function DeploymentPage({
       )}
       {deployment && (
         <>
-          <ProgressPanel deployment={deployment} climb={climb.data ?? []} pace={paceOf()} />
-          <RegionTable
-            deployment={deployment}
-            paceOfRegion={paceOf}
-            onChoose={(name) => onSearch({ ...search, region: name })}
-          />
+          {deployment.gates.length > 0 && <GatesPanel deployment={deployment} />}
+          {deployment.status !== 'WAITING' && (
+            <>
+              <ProgressPanel deployment={deployment} climb={climb.data ?? []} pace={paceOf()} />
+              <RegionTable
+                deployment={deployment}
+                paceOfRegion={paceOf}
+                onChoose={(name) => onSearch({ ...search, region: name })}
+              />
+            </>
+          )}
           {machinesError ? (
             <ErrorPanel
               error={machinesError}
