@@ -9,6 +9,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import { hashOfToken, newToken } from '../lib/random-token.ts';
 import { Challenges } from './challenges.ts';
+import type { SessionOwner } from './ports.ts';
 import type { Revocations } from './revocations.ts';
 
 export const sessionLifetimeMs = 60 * 60_000;
@@ -20,13 +21,6 @@ export interface AgentSessionsOptions {
   trusted: TrustedKeys;
   revocations: Pick<Revocations, 'isKnown' | 'has'>;
   clock: Clock;
-}
-
-/** Whose session it is. */
-export interface SessionOwner {
-  machine: string;
-  /** Names the agent's key. */
-  keyHash: string;
 }
 
 interface Session extends SessionOwner {

@@ -4,7 +4,7 @@ import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { WebSocket } from 'ws';
 import type { Logger } from '../lib/log.ts';
 import { AgentConnection, type Hello, type LaterFrame } from './agent-connection.ts';
-import type { SessionOwner } from './agent-sessions.ts';
+import type { SessionOwner } from './ports.ts';
 import type { MachineState, ReportQueue } from './report-queue.ts';
 import type { Tracker } from './tracker.ts';
 

@@ -42,6 +42,13 @@ export interface Control {
   ): Promise<{ revoked: { id: number; machine: string; keyHash: string }[]; isComplete: boolean }>;
 }
 
+/** Whose session with the hub it is. */
+export interface SessionOwner {
+  machine: string;
+  /** Names the agent's key. */
+  keyHash: string;
+}
+
 export interface HubOptions {
   /** The hub's name, unlike that of any other. */
   name: string;

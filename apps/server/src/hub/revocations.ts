@@ -7,8 +7,7 @@ import { sha256Hex } from '@starling/shared/words.ts';
 import { z } from 'zod';
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
-import type { SessionOwner } from './agent-sessions.ts';
-import type { Control } from './ports.ts';
+import type { Control, SessionOwner } from './ports.ts';
 
 const askEveryMs = 2_000;
 const answerTimeoutMs = 15_000;
