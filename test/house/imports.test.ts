@@ -39,7 +39,7 @@ const serverRooms: Record<string, string[]> = {
   history: ['db'],
   hub: ['blobs', 'lib'],
   identities: ['audit', 'db', 'lib'],
-  jobs: ['builder/ports.ts', 'db'],
+  jobs: ['builder/ports.ts', 'db', 'lib'],
   lib: [],
   metrics: ['db', 'lib', 'workers'],
   monitor: ['lib'],

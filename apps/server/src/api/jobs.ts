@@ -1,7 +1,7 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { settingsOf } from '@starling/shared/project-settings.ts';
 import { isTerminalJobStatus, jobStatuses, projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, gt, like, lt, or, type SQL } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gt, like, lt, or, type SQL } from 'drizzle-orm';
 import { z } from 'zod';
 import { jobLogPieces, jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -18,8 +18,11 @@ import { needs, router } from './trpc.ts';
 
 const jobId = z.number().int().positive();
 
+/** A job as people see it: which one has its commit is the queue's own business. */
+const { commitKey: _, ...jobColumns } = getTableColumns(jobs);
+
 async function findJob(database: Database, id: number) {
-  const [job] = await database.select().from(jobs).where(eq(jobs.id, id));
+  const [job] = await database.select(jobColumns).from(jobs).where(eq(jobs.id, id));
   if (!job)
     throw new StarlingError('NOT_FOUND', `There is no job ${id}.`, {
       field: 'id',
@@ -78,7 +81,7 @@ export const jobsRouter = router({
       const { idempotencyKey, priority } = input;
       if (idempotencyKey !== undefined) {
         // Before the ref is settled: asked again, it may name another commit, or its repository be away.
-        const [known] = await database.select().from(jobs).where(eq(jobs.idempotencyKey, idempotencyKey));
+        const [known] = await database.select(jobColumns).from(jobs).where(eq(jobs.idempotencyKey, idempotencyKey));
         if (known) {
           refuseOtherInput(known, { project: project.name, ref: requestedRef, priority });
           return { ...known, created: false };
@@ -198,7 +201,7 @@ export const jobsRouter = router({
       }
       return ctx.reader.read((database) =>
         database
-          .select()
+          .select(jobColumns)
           .from(jobs)
           .where(and(...conditions))
           .orderBy(desc(jobs.id))

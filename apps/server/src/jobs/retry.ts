@@ -10,7 +10,7 @@ import { createJob, type NewJob, type QueuedJob } from './create.ts';
  */
 export async function retryJob(
   tx: Transaction,
-  job: typeof jobs.$inferSelect,
+  job: Omit<typeof jobs.$inferSelect, 'commitKey'>,
   now: Pick<NewJob, 'requestedBy' | 'repositoryUrl' | 'binaryName' | 'maxAttempts' | 'deadlineMs' | 'workerLabels'>,
 ): Promise<QueuedJob> {
   if (job.status !== 'FAILED' && job.status !== 'CANCELLED') {
