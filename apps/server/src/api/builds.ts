@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { builds, deployments, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
 import { newestOf } from '../db/newest-of.ts';
+import { jobColumns } from './job-columns.ts';
 import { ofBuild, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
@@ -129,7 +130,7 @@ export const buildsRouter = router({
     .query(async ({ ctx, input }) => {
       const build = await findBuild(ctx.database, input.id.split('@')[0]!, input.id);
       const [described] = await describeBuilds(ctx.database, [build]);
-      const [job] = await ctx.database.select().from(jobs).where(eq(jobs.id, build.jobId));
+      const [job] = await ctx.database.select(jobColumns).from(jobs).where(eq(jobs.id, build.jobId));
       const history = await ctx.database
         .select()
         .from(deployments)

@@ -1,7 +1,7 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { settingsOf } from '@starling/shared/project-settings.ts';
 import { isTerminalJobStatus, jobStatuses, projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, getTableColumns, gt, like, lt, or, type SQL } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, like, lt, or, type SQL } from 'drizzle-orm';
 import { z } from 'zod';
 import { jobLogPieces, jobStageTimes, jobs } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -12,14 +12,12 @@ import { createJob, refuseOtherInput } from '../jobs/create.ts';
 import { hasStatus } from '../jobs/open-jobs.ts';
 import { retryJob } from '../jobs/retry.ts';
 import type { ApiDependencies } from './context.ts';
+import { jobColumns } from './job-columns.ts';
 import { findProject } from './projects.ts';
 import { ofJob, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const jobId = z.number().int().positive();
-
-/** A job as people see it: which one has its commit is the queue's own business. */
-const { commitKey: _, ...jobColumns } = getTableColumns(jobs);
 
 async function findJob(database: Database, id: number) {
   const [job] = await database.select(jobColumns).from(jobs).where(eq(jobs.id, id));

@@ -5,6 +5,7 @@ import type { Database } from '../db/connect.ts';
 import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
 import type { Caller, Context } from './context.ts';
+import { jobColumns } from './job-columns.ts';
 import { projectColumns } from './projects.ts';
 import { keysOfRegion } from './region-keys.ts';
 import { somewhere, visibleIn } from './scopes.ts';
@@ -83,7 +84,7 @@ async function readOverview(database: Database, ctx: Context & { caller: Caller 
         .orderBy(desc(deployments.id))
         .limit(1);
       const [job] = await database
-        .select()
+        .select(jobColumns)
         .from(jobs)
         .where(eq(jobs.project, project.name))
         .orderBy(desc(jobs.id))
