@@ -28,7 +28,8 @@ async function runUntilKilled(scene: Scene, killAt: AgentProcessOrder['killAt'])
   expect(ended).toBe('SIGKILL');
 }
 
-describe('an agent that is killed and started again', () => {
+// Real processes, on a machine that may be busy.
+describe('an agent that is killed and started again', { timeout: 60_000 }, () => {
   let scene: Scene;
   beforeEach(async () => {
     scene = await Scene.open();
