@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { forAll, sampleKey } from './testing/sample-build.ts';
+import { forAll, longWatched, sampleKey } from './testing/sample-build.ts';
 import { eventually, Scene } from './testing/scene.ts';
 
 describe('an agent', () => {
@@ -66,7 +66,7 @@ describe('an agent', () => {
 
   it('goes back when the new program exits, says its exit code and last words, and does not try it again', async () => {
     const one = await scene.build('a1', 1);
-    const bad = await scene.build('b2', 2, 'echo "no database" >&2; exit 3');
+    const bad = await scene.build('b2', 2, 'echo "no database" >&2; exit 3', longWatched);
     await scene.start();
     scene.hub.publishKey(sampleKey(1, one.target));
     await scene.hub.untilStep('COMMITTED', 1);
@@ -100,7 +100,7 @@ describe('an agent', () => {
   });
 
   it('leaves nothing behind when a first deployment fails, and nothing running when it is retired', async () => {
-    const bad = await scene.build('b2', 1, 'exit 1');
+    const bad = await scene.build('b2', 1, 'exit 1', longWatched);
     const good = await scene.build('a1', 2);
     await scene.start();
     scene.hub.publishKey(sampleKey(1, null, { candidate: forAll(bad.target) }));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { MachineStep } from '@starling/shared/words.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentProcessOrder } from './testing/agent-process.ts';
-import { forAll, manifestKey, sampleKey, versionKeyPair } from './testing/sample-build.ts';
+import { forAll, longWatched, manifestKey, sampleKey, versionKeyPair } from './testing/sample-build.ts';
 import { Scene } from './testing/scene.ts';
 
 const moments = ['before', 'after'] as const;
@@ -67,7 +67,7 @@ describe('an agent that is killed and started again', { timeout: 60_000 }, () =>
     for (const moment of moments) {
       it(`${moment} entering ${state} ends on the build before, with the reason`, async () => {
         const one = await deployFirst();
-        const bad = await scene.build('b2', 2, 'echo broken; exit 3');
+        const bad = await scene.build('b2', 2, 'echo broken; exit 3', longWatched);
         scene.hub.publishKey(sampleKey(2, one.target, { candidate: forAll(bad.target) }));
         await runUntilKilled(scene, { moment, state });
         const since = scene.hub.reports.length;

@@ -33,6 +33,9 @@ export const plainRun: RunSpec = {
   healthyDeadlineMs: 5_000,
 };
 
+/** For a program that ends soon: however busy the machine, it has not been well for long enough when it does. */
+export const longWatched: Partial<RunSpec> = { minHealthyTimeMs: 10_000, healthyDeadlineMs: 30_000 };
+
 /**
  * A signed build of a small tree: text is a file, `{link}` a symbolic link, null an empty directory. The fake swarm
  * needs no torrent, a real one does.
