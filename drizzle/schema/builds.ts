@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { bigint, index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import type { WrittenRolloutSettings } from '../../packages/shared/src/rollout-plan.ts';
 import type { ReplicaStatus } from '../../packages/shared/src/words.ts';
 import { bytes, moment } from './columns.ts';
 import { jobs } from './jobs.ts';
@@ -26,6 +27,8 @@ export const builds = pgTable(
     packBytes: bytes('pack_bytes').notNull(),
     infoHash: text('info_hash').notNull(),
     fileCount: integer('file_count').notNull(),
+    /** `rollout` of its `starling.yml`, as written there; null when it says nothing. */
+    rollout: jsonb().$type<WrittenRolloutSettings>(),
     createdAt: moment('created_at').notNull().defaultNow(),
     /** Since when it may not be deployed any more: its bytes go, its row stays as history. */
     expiredAt: moment('expired_at'),
