@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
+import { systemClock } from '@starling/shared/clock.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forAll, longWatched, sampleKey } from './testing/sample-build.ts';
@@ -96,6 +97,28 @@ describe('an agent', () => {
     scene.hub.publishKey(sampleKey(2, bad.target));
     const { detail } = await scene.hub.untilStep('FAILED', 2);
     expect(detail).toContain('not healthy within 300 ms: the health command ended with code 7: not ready');
+    expect(await scene.currentVersion()).toBe('a1');
+  });
+
+  it('goes back when the program keeps exiting soon after it was found healthy, and says so', async () => {
+    const one = await scene.build('a1', 1);
+    const bad = await scene.build('b2', 2, 'sleep 0.3; echo "out of memory"; exit 3', { minHealthyTimeMs: 100 });
+    // The pauses between two starts of a program are the only waits that are cut short.
+    const pauses = new Set([1_000, 2_000, 4_000, 8_000, 16_000]);
+    const clock = {
+      now: systemClock.now,
+      sleep: (milliseconds: number, signal?: AbortSignal) =>
+        systemClock.sleep(pauses.has(milliseconds) ? 10 : milliseconds, signal),
+    };
+    await scene.start({ clock });
+    scene.hub.publishKey(sampleKey(1, one.target));
+    await scene.hub.untilStep('COMMITTED', 1);
+    scene.hub.publishKey(sampleKey(2, one.target, { candidate: forAll(bad.target) }));
+    await scene.hub.untilStep('COMMITTED', 2);
+    const { detail, observedBuild } = await scene.hub.untilStep('FAILED', 2);
+    expect(detail).toContain('the program keeps exiting, 5 times in a row: it exited with code 3');
+    expect(detail).toContain('out of memory');
+    expect(observedBuild).toBe(one.target.build);
     expect(await scene.currentVersion()).toBe('a1');
   });
 

@@ -74,7 +74,14 @@ export async function openProject(name: string, options: ProjectOptions): Promis
   const machine = new ProjectMachine(situation, {
     context,
     journal,
-    supervisor: new Supervisor({ programs, slots, clock, log, note }),
+    supervisor: new Supervisor({
+      programs,
+      slots,
+      clock,
+      log,
+      note,
+      onCrashLoop: (reason) => machine.crashLoops(reason),
+    }),
     report: options.report,
     onDefect: options.onDefect,
   });

@@ -21,13 +21,28 @@ export type MachineEvent =
   | { type: 'STOPPED' }
   | { type: 'SWAPPED' }
   | { type: 'STARTED' }
-  | { type: 'HEALTHY' }
+  | { type: 'HEALTHY'; at: number }
+  /** What was found healthy, and committed, a short while ago keeps exiting. */
+  | { type: 'CRASH_LOOP'; reason: string }
   | { type: 'STEP_FAILED'; reason: string; at: number }
   /** Back on the earlier build; the remark says what was not as it should be there, or is empty. */
   | { type: 'REVERTED'; remark: string; at: number }
   | { type: 'RETIRED' }
   | { type: 'RETRY' };
 export type EventType = MachineEvent['type'];
+
+/** How long after its commit a build that keeps exiting is taken back: later it is not the build that changed. */
+const probationMs = 10 * 60_000;
+
+/**
+ * The event of a committed program that keeps exiting; undefined when going back would not help: there is no earlier
+ * build, or this one ran well for so long that something else must have changed.
+ */
+export function crashLoopEvent(now: Situation, reason: string, at: number): MachineEvent | undefined {
+  const { state, earlier, committedAt } = now;
+  if (state !== 'COMMITTED' || earlier.length === 0 || committedAt === null) return undefined;
+  return at - committedAt <= probationMs ? { type: 'CRASH_LOOP', reason } : undefined;
+}
 
 /**
  * What a key means in a situation, or undefined when it changes nothing. `troubled`: the committed program keeps

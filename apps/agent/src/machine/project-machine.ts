@@ -13,7 +13,7 @@ import { stopping } from '../steps/stopping.ts';
 import { swapping } from '../steps/swapping.ts';
 import { verifying } from '../steps/verifying.ts';
 import type { Supervisor } from '../supervise/supervisor.ts';
-import { type MachineEvent, targetEvent } from './events.ts';
+import { crashLoopEvent, type MachineEvent, targetEvent } from './events.ts';
 import type { Journal } from './journal.ts';
 import { type Desired, isAtRest, reportOf, restsOnCurrent, type Situation } from './situation.ts';
 import { restartPoints, transition } from './table.ts';
@@ -55,6 +55,7 @@ export class ProjectMachine {
   #step: { abort: AbortController; done: Promise<void> } | undefined;
   #ended: MachineEvent | undefined;
   #wanted: { desired: Desired | null } | undefined;
+  #crashLoop: string | undefined;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
@@ -76,6 +77,12 @@ export class ProjectMachine {
   /** What the newest key tells this machine; of several that come together only the last counts. */
   follow(desired: Desired | null): void {
     this.#wanted = { desired };
+    this.#wake();
+  }
+
+  /** The program that is kept running keeps exiting, and why. */
+  crashLoops(reason: string): void {
+    this.#crashLoop = reason;
     this.#wake();
   }
 
@@ -102,7 +109,8 @@ export class ProjectMachine {
     while (!this.#stopping.signal.aborted) {
       const event = this.#takeEvent();
       if (event) await this.#apply(event);
-      else if (!this.#ended && !this.#wanted) await new Promise<void>((resolve) => (this.#wake = resolve));
+      else if (!this.#ended && !this.#wanted && !this.#crashLoop)
+        await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
@@ -110,6 +118,10 @@ export class ProjectMachine {
     const ended = this.#ended;
     this.#ended = undefined;
     if (ended) return ended;
+    const crashLoop = this.#crashLoop;
+    this.#crashLoop = undefined;
+    const revert = crashLoop && crashLoopEvent(this.#situation, crashLoop, this.#options.context.clock.now());
+    if (revert) return revert;
     const wanted = this.#wanted;
     this.#wanted = undefined;
     return wanted && targetEvent(this.#situation, wanted.desired, this.#options.supervisor.isTroubled);

@@ -18,6 +18,8 @@ export const situation = z.object({
   attempt: target.extend({ refetched: z.boolean() }).nullable(),
   /** The build that was last found healthy here: where a failed attempt goes back to. */
   current: target.nullable(),
+  /** When it was found healthy, in milliseconds since the epoch; null when that is not known. */
+  committedAt: z.number().nullable().default(null),
   /** The good builds before it, latest first. */
   earlier: z.array(target),
   /** REVERTING to nothing at all, because nothing is deployed to this machine any more. */
@@ -42,6 +44,7 @@ export function initialSituation(project: string): Situation {
     desired: null,
     attempt: null,
     current: null,
+    committedAt: null,
     earlier: [],
     retiring: false,
     problem: '',

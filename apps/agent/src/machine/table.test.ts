@@ -2,7 +2,7 @@ import type { Target } from '@starling/shared/version-key.ts';
 import { machineSteps } from '@starling/shared/words.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type EventType, type MachineEvent, targetEvent } from './events.ts';
+import { crashLoopEvent, type EventType, type MachineEvent, targetEvent } from './events.ts';
 import { type Desired, initialSituation, isAtRest, reportOf, type Situation, situation } from './situation.ts';
 import { entryFor, MissingTransition, restartPoints, transition } from './table.ts';
 
@@ -27,7 +27,8 @@ const sampleEvents: Record<EventType, MachineEvent> = {
   STOPPED: { type: 'STOPPED' },
   SWAPPED: { type: 'SWAPPED' },
   STARTED: { type: 'STARTED' },
-  HEALTHY: { type: 'HEALTHY' },
+  HEALTHY: { type: 'HEALTHY', at: 1_000 },
+  CRASH_LOOP: { type: 'CRASH_LOOP', reason: 'it keeps exiting' },
   STEP_FAILED: { type: 'STEP_FAILED', reason: 'because', at: 1_000 },
   REVERTED: { type: 'REVERTED', remark: '', at: 1_000 },
   RETIRED: { type: 'RETIRED' },
@@ -45,7 +46,7 @@ const endings: Record<Situation['state'], EventType[]> = {
   SWAPPING: ['SWAPPED', 'STEP_FAILED'],
   STARTING: ['STARTED', 'STEP_FAILED'],
   PROBING: ['HEALTHY', 'STEP_FAILED'],
-  COMMITTED: [],
+  COMMITTED: ['CRASH_LOOP'],
   REVERTING: ['REVERTED', 'RETIRED'],
   FAILED: ['RETRY'],
 };
@@ -101,6 +102,7 @@ describe('the transition table', () => {
               if (type === 'REVERTED') return !now.retiring;
               if (type === 'RETIRED') return now.retiring;
               if (type === 'RETRY') return now.desired?.stable === true;
+              if (type === 'CRASH_LOOP') return crashLoopEvent(now, 'it keeps exiting', 2_000) !== undefined;
               return true;
             });
             const type = possible[step.choice % Math.max(1, possible.length)];
@@ -131,6 +133,27 @@ describe('an update', () => {
   };
   const after = (start: Situation, ...types: EventType[]) =>
     types.reduce((now, type) => transition(now, sampleEvents[type]).next, start);
+
+  it('is taken back when the program keeps exiting soon after, and only then', () => {
+    const now: Situation = {
+      ...committed,
+      current: target(2),
+      desired: desired(2, true),
+      earlier: [target(1)],
+      committedAt: 1_000,
+    };
+    const event = crashLoopEvent(now, 'it keeps exiting', 60_000);
+    const { next } = transition(now, event as MachineEvent);
+    expect(next).toMatchObject({ state: 'REVERTING', current: target(1), attempt: target(2), earlier: [] });
+    const back = after(next, 'REVERTED');
+    expect(back).toMatchObject({ state: 'FAILED', current: target(1), problem: 'it keeps exiting' });
+    const again = after(back, 'RETRY', 'SLOT_READY', 'CLEARED', 'STOPPED', 'SWAPPED', 'STARTED', 'HEALTHY');
+    expect(again).toMatchObject({ state: 'COMMITTED', current: target(2), earlier: [target(1)] });
+    expect(after(again, 'CRASH_LOOP', 'REVERTED').failures, 'the pause grows').toMatchObject({ count: 2 });
+    expect(crashLoopEvent(now, 'it keeps exiting', 1_000 + 3_600_000), 'an hour later').toBeUndefined();
+    expect(crashLoopEvent({ ...now, earlier: [] }, 'it keeps exiting', 2_000), 'nothing to go back to').toBeUndefined();
+    expect(crashLoopEvent({ ...now, state: 'FETCHING' }, 'it keeps exiting', 2_000)).toBeUndefined();
+  });
 
   it('remembers a newer key after STOPPING and takes it up when it is at rest', () => {
     const probing = after(committed, 'TARGET_NEW', 'SLOT_READY', 'CLEARED', 'STOPPED', 'SWAPPED', 'STARTED');

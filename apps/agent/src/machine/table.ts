@@ -29,6 +29,7 @@ const rows: Record<EventType, readonly Entry[]> = {
   SWAPPED:        [ ____,     ____,      ____,      ____,      ____,      starting,  ____,      ____,      ____,      ____,      ____ ],
   STARTED:        [ ____,     ____,      ____,      ____,      ____,      ____,      probing,   ____,      ____,      ____,      ____ ],
   HEALTHY:        [ ____,     ____,      ____,      ____,      ____,      ____,      ____,      committed, ____,      ____,      ____ ],
+  CRASH_LOOP:     [ ____,     ____,      ____,      ____,      ____,      ____,      ____,      ____,      reverting, ____,      ____ ],
   STEP_FAILED:    [ ____,     failed,    failed,    failed,    reverting, reverting, reverting, reverting, ____,      ____,      ____ ],
   REVERTED:       [ ____,     ____,      ____,      ____,      ____,      ____,      ____,      ____,      ____,      failed,    ____ ],
   RETIRED:        [ ____,     ____,      ____,      ____,      ____,      ____,      ____,      ____,      ____,      idle,      ____ ],
@@ -90,7 +91,9 @@ function changes(now: Situation, event: MachineEvent, entered: MachineStep): Par
     case 'PACK_LOST':
       return { attempt: now.attempt && { ...now.attempt, refetched: true } };
     case 'HEALTHY':
-      return committedChanges(now);
+      return committedChanges(now, event.at);
+    case 'CRASH_LOOP':
+      return takenBack(now, event.reason);
     case 'STEP_FAILED':
       return { problem: event.reason, ...(entered === 'FAILED' ? { failures: countFailure(now, event.at) } : {}) };
     case 'REVERTED': {
@@ -104,12 +107,27 @@ function changes(now: Situation, event: MachineEvent, entered: MachineStep): Par
   }
 }
 
-function committedChanges(now: Situation): Partial<Situation> {
+function committedChanges(now: Situation, at: number): Partial<Situation> {
   if (!now.attempt) return {};
   const { refetched: _, ...current } = now.attempt;
   const replaced = now.current && !sameBuild(now.current, current) ? now.current : null;
   const earlier = earlierWith(now, replaced).filter((target) => !sameBuild(target, current));
-  return { current, attempt: null, earlier, problem: '', failures: null };
+  // A build that was healthy before and then kept exiting is tried again less and less often.
+  const failures = now.failures?.build === current.build ? now.failures : null;
+  return { current, committedAt: at, attempt: null, earlier, problem: '', failures };
+}
+
+/** What was committed becomes an attempt that failed, and the build before it is the one to go back to. */
+function takenBack(now: Situation, reason: string): Partial<Situation> {
+  const [before = null, ...earlier] = now.earlier;
+  if (!now.current) return {};
+  return {
+    attempt: { ...now.current, refetched: false },
+    current: before,
+    committedAt: null,
+    earlier,
+    problem: reason,
+  };
 }
 
 function earlierWith(now: Situation, latest: Situation['current']): Situation['earlier'] {

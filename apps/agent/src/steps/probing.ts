@@ -14,7 +14,7 @@ export const probing: Step = async (context, situation, signal) => {
     clock,
     signal,
   );
-  if (unhealthy === undefined) return { type: 'HEALTHY' };
+  if (unhealthy === undefined) return { type: 'HEALTHY', at: clock.now() };
   const tail = program ? await programs.log.tail(program.record.logStart) : '';
   const reason = tail === '' ? unhealthy : `${unhealthy}\nThe last lines of its log:\n${tail}`;
   return { type: 'STEP_FAILED', reason, at: clock.now() };

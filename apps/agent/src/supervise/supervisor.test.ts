@@ -36,12 +36,14 @@ const starts = async () =>
 it('starts a program that exits again after 1 s, 2 s, 4 s … and 30 s at most', async () => {
   const clock = new TestClock();
   const notes: string[] = [];
+  const loops: string[] = [];
   const supervisor = new Supervisor({
     programs,
     slots,
     clock,
     log: pino({ level: 'silent' }),
     note: (detail) => notes.push(detail),
+    onCrashLoop: (reason) => loops.push(reason),
   });
   await supervisor.watch(build.target);
   const pauses = ['1 s', '2 s', '4 s', '8 s', '16 s', '30 s', '30 s'];
@@ -55,6 +57,8 @@ it('starts a program that exits again after 1 s, 2 s, 4 s … and 30 s at most',
     expect(await starts()).toBe(index + 1);
     await clock.advance(1);
   }
+  expect(loops[0]).toBe('the program keeps exiting, 5 times in a row: it exited with code 1');
+  expect(loops.length).toBeGreaterThan(1);
   await supervisor.release();
   // One that was being started when it was let go still says so; none comes after it.
   await eventually('the last one is gone', async () => (await programs.running()) === undefined);
@@ -72,15 +76,17 @@ it('leaves a program alone that an earlier agent started', async () => {
   );
   const later = new ProgramHost({ project: 'hello', projectFolder: folder, environment: {}, clock: systemClock });
   const notes: string[] = [];
+  const loops: string[] = [];
   const supervisor = new Supervisor({
     programs: later,
     slots,
     clock: systemClock,
     log: pino({ level: 'silent' }),
     note: (detail) => notes.push(detail),
+    onCrashLoop: (reason) => loops.push(reason),
   });
   await supervisor.watch(build.target);
   expect((await later.running())?.record).toEqual(program.record);
   await supervisor.release();
-  expect([notes, await starts()]).toEqual([[], 0]);
+  expect([notes, loops, await starts()]).toEqual([[], [], 0]);
 });

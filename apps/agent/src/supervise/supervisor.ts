@@ -15,12 +15,16 @@ export interface SupervisorOptions {
   log: Logger;
   /** Something to tell the people who watch the machine. */
   note: (detail: string) => void;
+  /** The program exited once too often in a row; it is still started again until it is let go. */
+  onCrashLoop: (reason: string) => void;
 }
 
 const firstPauseMs = 1_000;
 const maxPauseMs = 30_000;
 /** A program that ran this long has recovered: the next exit begins with the first pause again. */
 const steadyAfterMs = 60_000;
+/** With the pauses between them, some 15 s of trying. */
+const crashLoopExits = 5;
 
 /** Keeps the committed program running: starts it again when it exits, after a pause of 1 s doubling to 30 s. */
 export class Supervisor {
@@ -73,6 +77,10 @@ export class Supervisor {
       const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(this.#exits, 10));
       this.#exits += 1;
       if (ended) this.#say(`the program ${ended}; it is started again in ${formatDuration(pauseMs)}`);
+      if (this.#exits >= crashLoopExits)
+        this.#options.onCrashLoop(
+          `the program keeps exiting, ${this.#exits} times in a row${ended ? `: it ${ended}` : ''}`,
+        );
       await clock.sleep(pauseMs, signal);
       program = undefined;
     }
