@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
 import { systemClock } from '@starling/shared/clock.ts';
@@ -23,6 +23,7 @@ describe('an agent', () => {
     const order = ['FETCHING', 'VERIFYING', 'STAGED', 'STOPPING', 'SWAPPING', 'STARTING', 'PROBING', 'COMMITTED'];
     expect(scene.hub.reports.map(({ step }) => step)).toEqual(order);
     expect(await scene.currentVersion()).toBe('a1');
+    await eventually('the program says that it was started', async () => (await scene.starts()).length > 0);
     expect(await scene.starts()).toEqual([good.target.build]);
     const hello = scene.hub.frames[0];
     expect(hello).toMatchObject({ type: 'hello', machine: 'm1', region: 'eu', labels: { rack: 'r1' } });
@@ -120,6 +121,19 @@ describe('an agent', () => {
     expect(detail).toContain('out of memory');
     expect(observedBuild).toBe(one.target.build);
     expect(await scene.currentVersion()).toBe('a1');
+  });
+
+  it('puts right what was changed in the slot, and says what', async () => {
+    const one = await scene.build('a1', 1);
+    await scene.start({ configChange: { driftEveryMs: 50 } });
+    scene.hub.publishKey(sampleKey(1, one.target));
+    await scene.hub.untilStep('COMMITTED', 1);
+    const file = join(scene.project, 'current', 'version.txt');
+    await writeFile(file, 'something else\n');
+    const isDrift = ({ detail }: { detail: string }) => detail.startsWith('drift:');
+    await scene.hub.until('a report of drift', ({ reports }) => reports.some(isDrift));
+    expect(scene.hub.reports.find(isDrift)?.detail).toBe('drift: version.txt was changed; all put right');
+    expect(await readFile(file, 'utf8')).toBe('a1\n');
   });
 
   it('leaves nothing behind when a first deployment fails, and nothing running when it is retired', async () => {

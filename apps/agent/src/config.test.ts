@@ -34,6 +34,7 @@ describe('the configuration', () => {
       swarmHost: '127.0.0.1',
       swarmPort: 0,
       keepSlots: 3,
+      driftEveryMs: 21_600_000,
       programsOnStop: 'leave',
       tokenFile: '/run/token',
       programEnvironment: { PATH: '/bin' },
@@ -47,6 +48,7 @@ describe('the configuration', () => {
     ['STARLING_LABELS', 'rack'],
     ['STARLING_SWARM_PORT', '70000'],
     ['STARLING_KEEP_SLOTS', 'many'],
+    ['STARLING_DRIFT_EVERY', 'often'],
     ['STARLING_PROGRAMS_ON_STOP', 'maybe'],
     ['STARLING_MANIFEST_PUBLIC_KEYS', join(folder, 'nowhere.pem')],
   ])('names %s when it is wrong', (variable, value) => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { durationBetween } from '@starling/shared/durations.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
 import { machineId, regionName } from '@starling/shared/words.ts';
@@ -21,6 +22,8 @@ export interface AgentConfig {
   swarmPort: number;
   /** Slots to keep of each project, the current one included. */
   keepSlots: number;
+  /** How often the current slot is compared with its manifest, in milliseconds; 0 means never. */
+  driftEveryMs: number;
   /** What becomes of the programs when the agent is told to stop. */
   programsOnStop: 'leave' | 'stop';
   logLevel: string;
@@ -64,6 +67,9 @@ const variables = z.object({
   STARLING_SWARM_HOST: z.string().min(1).default('127.0.0.1'),
   STARLING_SWARM_PORT: port.default(0),
   STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
+  STARLING_DRIFT_EVERY: z
+    .union([z.literal('0').transform(() => 0), durationBetween(60_000, 7 * 86_400_000)])
+    .prefault('6h'),
   STARLING_PROGRAMS_ON_STOP: z.enum(['leave', 'stop']).default('leave'),
   STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -96,6 +102,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     swarmHost: values.STARLING_SWARM_HOST,
     swarmPort: values.STARLING_SWARM_PORT,
     keepSlots: values.STARLING_KEEP_SLOTS,
+    driftEveryMs: values.STARLING_DRIFT_EVERY,
     programsOnStop: values.STARLING_PROGRAMS_ON_STOP,
     logLevel: values.STARLING_LOG_LEVEL,
     programEnvironment: Object.fromEntries(

@@ -56,6 +56,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     project: name,
     dataFolder: layout.root,
     keepSlots: config.keepSlots,
+    driftEveryMs: config.driftEveryMs,
     slots,
     programs,
     packs,

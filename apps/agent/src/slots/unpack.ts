@@ -66,8 +66,8 @@ export async function unpack(
 
 type FileEntry = Extract<ArtifactEntry, { type: 'file' }>;
 
-/** Copies one file's range of the pack; false when its digest is not the entry's. */
-async function unpackFile(
+/** Copies one file's range of the pack to a new file; false when its digest is not the entry's. */
+export async function unpackFile(
   pack: FileHandle,
   entry: FileEntry,
   path: string,

@@ -37,6 +37,7 @@ beforeEach(async () => {
     project: 'hello',
     dataFolder: scene.folder,
     keepSlots: 3,
+    driftEveryMs: 0,
     slots: new SlotStore(
       'hello',
       new ProjectLayout(join(scene.folder, 'p')),

@@ -2,15 +2,56 @@ import { messageOf } from '@starling/shared/errors.ts';
 import type { Target } from '@starling/shared/version-key.ts';
 import { Aborted, throwIfAborted, untilAborted } from '../lib/abort.ts';
 import { type Situation, sameTarget } from '../machine/situation.ts';
+import { type Drift, findDrift, repairDrift } from '../slots/drift.ts';
 import type { Step, StepContext } from './step.ts';
 
 // What a machine does at rest. Nothing here may fail the build that runs.
 
-/** Serves the committed pack to others, and deletes what is too old to go back to. */
+/** Serves the committed pack to others, deletes what is too old to go back to, and sees to it that the slot stays as it is. */
 export const committed: Step = async (context, situation, signal) => {
-  await tidyUp(context, situation, situation.current ? [situation.current] : [], signal);
+  const { current } = situation;
+  await tidyUp(context, situation, current ? [current] : [], signal);
+  const { clock, driftEveryMs } = context;
+  while (current && driftEveryMs > 0) {
+    await clock.sleep(driftEveryMs, signal);
+    throwIfAborted(signal);
+    await quietly(context, signal, () => putDriftRight(context, current, signal));
+  }
   return undefined;
 };
+
+const driftBytesPerSecond = 20 * 1024 * 1024;
+
+async function putDriftRight(context: StepContext, current: Target, signal: AbortSignal): Promise<void> {
+  const { clock, note, packs, slots } = context;
+  const manifest = await slots.needManifest(current);
+  let unrested = 0;
+  const rest = async (bytes: number) => {
+    unrested += bytes;
+    if (unrested < driftBytesPerSecond / 20) return;
+    await clock.sleep((unrested / driftBytesPerSecond) * 1_000, signal);
+    unrested = 0;
+  };
+  const drifts = await findDrift(slots.folder(current), manifest.entries, rest, signal);
+  if (drifts.length === 0) return;
+  const left = (await packs.hasFile(manifest.pack))
+    ? await repairDrift(packs.path(manifest.pack.sha256), manifest, slots.folder(current), drifts, signal)
+    : drifts.map((drift) => ({ ...drift, what: `${drift.what}, and its pack is not here to put it right` }));
+  note(driftNote(drifts, left));
+}
+
+const namedDrifts = 5;
+
+function driftNote(drifts: readonly Drift[], left: readonly Drift[]): string {
+  const say = (some: readonly Drift[]) =>
+    [
+      ...some.slice(0, namedDrifts).map(({ entry, what }) => `${entry.path} ${what}`),
+      ...(some.length > namedDrifts ? [`${some.length - namedDrifts} more`] : []),
+    ].join(', ');
+  const putRight = drifts.length - left.length;
+  const outcome = left.length === 0 ? 'all put right' : `${putRight} put right; ${say(left)}`;
+  return `drift: ${say(drifts)}; ${outcome}`;
+}
 
 /** What was retired goes; a machine that has never committed anything has nothing of its own to judge by. */
 export const idle: Step = async (context, situation, signal) => {

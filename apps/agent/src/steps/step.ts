@@ -17,6 +17,8 @@ export interface StepContext {
   /** The agent's data folder, whose disk has to have room. */
   dataFolder: string;
   keepSlots: number;
+  /** How often the current slot is compared with its manifest; 0 means never. */
+  driftEveryMs: number;
   slots: SlotStore;
   programs: ProgramHost;
   packs: PackSwarms;
