@@ -66,7 +66,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const outbox = await Outbox.open(layout.outbox, clock);
   const keys = await KeyStore.open(layout.keys);
   const swarm = await options
-    .openSwarm({ host: config.swarmHost, port: config.swarmPort, maxConnections })
+    .openSwarm({
+      host: config.swarmHost,
+      port: config.swarmPort,
+      maxConnections,
+      onBadPeer: ({ peer, infoHash, piece }) =>
+        log.warn(
+          { peer, infoHash, piece },
+          `${peer.host}:${peer.port} sent wrong bytes; nothing is asked of it for now`,
+        ),
+    })
     .catch(async (thrown) => {
       await outbox.close();
       await unlock();

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
-import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
+import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeHub } from './testing/fake-hub.ts';
 import { manifestKey, publish, sampleBuild, sampleKey, versionKeyPair } from './testing/sample-build.ts';

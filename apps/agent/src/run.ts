@@ -1,5 +1,5 @@
 import { StarlingError } from '@starling/shared/errors.ts';
-import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
+import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import { pino } from 'pino';
 import { startAgent } from './agent.ts';
 import { type AgentConfig, readConfig } from './config.ts';

@@ -1,5 +1,4 @@
 /// <reference path="./webtorrent.d.ts" />
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import type { ChunkStore } from 'webtorrent';
@@ -8,6 +7,11 @@ const open = promisify(fs.open);
 const read = promisify(fs.read);
 const fstat = promisify(fs.fstat);
 const ftruncate = promisify(fs.ftruncate);
+
+const scansAtOnce = 2;
+
+/** Whether a file holds the bytes of a digest at a place. */
+export type Look = (place: { fd: number; position: number; length: number; digest: string }) => Promise<boolean>;
 
 /**
  * One pack as one file on disk, read and written by piece. Nothing is cached: the page cache of the system does
@@ -36,26 +40,47 @@ export class PackFile implements ChunkStore {
   }
 
   /**
-   * Which pieces are in the file already, by their SHA-1 digests: one bit each, the first piece in the highest bit
-   * of the first byte. Holds one piece in memory. Ends early, with what was found so far, when `signal` is aborted.
+   * Which pieces are in the file already, by their SHA-1 digests in hexadecimal: one byte each, 1 for those that are.
+   * `look` says of one place whether it holds those bytes. Ends early, with what was found so far, when `signal` is
+   * aborted.
    */
-  async scan(digests: readonly Buffer[], signal: AbortSignal): Promise<Uint8Array> {
-    const found = new Uint8Array(Math.ceil(digests.length / 8));
+  async scan(digests: readonly string[], look: Look, signal: AbortSignal): Promise<Uint8Array> {
+    const found = new Uint8Array(digests.length);
     const { size } = await fstat(this.#fd);
     // Bytes past the end belong to something else that once lay here; they would make the pack's digest wrong.
     if (size > this.#sizeBytes) await ftruncate(this.#fd, this.#sizeBytes);
-    if (size === 0) return found;
-    const buffer = Buffer.allocUnsafe(Math.min(this.chunkLength, this.#sizeBytes));
-    for (const [index, digest] of digests.entries()) {
-      const start = index * this.chunkLength;
-      const length = Math.min(this.chunkLength, this.#sizeBytes - start);
-      if (start + length > size || signal.aborted) break;
-      if (await this.#fill(buffer.subarray(0, length), start)) {
-        const actual = createHash('sha1').update(buffer.subarray(0, length)).digest();
-        if (actual.equals(digest)) found[index >> 3]! |= 0x80 >> (index & 7);
+    const scanFrom = async (first: number) => {
+      for (let index = first; index < digests.length && !signal.aborted; index += scansAtOnce) {
+        const position = index * this.chunkLength;
+        const length = this.#lengthOf(index);
+        if (position + length > size) return;
+        if (await look({ fd: this.#fd, position, length, digest: digests[index] ?? '' })) found[index] = 1;
       }
-    }
+    };
+    await Promise.all(Array.from({ length: scansAtOnce }, (_, first) => scanFrom(first)));
     return found;
+  }
+
+  /** Lends the open file; it is not closed before `work` has ended. Rejects when it is closed already. */
+  async use<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#closing) throw new Error(`${this.path} is closed`);
+    this.#underWay += 1;
+    try {
+      return await work(this.#fd);
+    } finally {
+      this.#ended();
+    }
+  }
+
+  /** Reads `length` bytes at `position` to the front of `buffer`. Rejects when there are not as many. */
+  readInto(buffer: Buffer, length: number, position: number): Promise<void> {
+    return this.use(async (fd) => {
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await read(fd, buffer, done, length - done, position + done);
+        if (bytesRead === 0) throw new Error(`${this.path} is shorter than it was`);
+        done += bytesRead;
+      }
+    });
   }
 
   get(
@@ -116,15 +141,6 @@ export class PackFile implements ChunkStore {
       if (this.#underWay === 0) this.#closeNow();
     }
     return this.#closing.promise;
-  }
-
-  async #fill(buffer: Buffer, position: number): Promise<boolean> {
-    for (let filled = 0; filled < buffer.length; ) {
-      const { bytesRead } = await read(this.#fd, buffer, filled, buffer.length - filled, position + filled);
-      if (bytesRead === 0) return false;
-      filled += bytesRead;
-    }
-    return true;
   }
 
   #lengthOf(index: number): number {

@@ -10,12 +10,22 @@ export interface SwarmOptions {
   port: number;
   /** Connections to other members, over all packs. */
   maxConnections: number;
+  /** A member sent bytes that are not those of the pack. It was let go and is not asked again for ten minutes. */
+  onBadPeer?: (bad: BadPeer) => void;
+}
+
+export interface BadPeer {
+  peer: SwarmPeer;
+  infoHash: string;
+  piece: number;
 }
 
 export interface Progress {
   bytesDone: number;
   bytesTotal: number;
   bytesPerSecond: number;
+  /** Payload that this member has sent to others. */
+  bytesSent: number;
   /** Connected members of this pack's swarm. */
   peers: number;
 }

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { onTestFinished } from 'vitest';
+import { openSwarm } from './open-swarm.ts';
 import type { Swarm } from './swarm.ts';
 import { TorrentHasher } from './torrent-info.ts';
-import { openSwarm } from './webtorrent-swarm.ts';
 
 /** A folder that is gone after the test. */
 export async function temporaryFolder(): Promise<string> {

@@ -11,7 +11,7 @@ declare module 'bencode' {
 
 declare module 'webtorrent' {
   import type { EventEmitter } from 'node:events';
-  import type { AddressInfo, ListenOptions, Server } from 'node:net';
+  import type { AddressInfo, ListenOptions, Server, Socket } from 'node:net';
 
   export interface ChunkStore {
     readonly chunkLength: number;
@@ -35,6 +35,7 @@ declare module 'webtorrent' {
     extendedHandshake: Record<string, unknown>;
     readonly peerExtendedHandshake: Record<string, unknown>;
     readonly remoteAddress?: string;
+    have(index: number): void;
     destroy(): void;
   }
 
@@ -49,6 +50,10 @@ declare module 'webtorrent' {
     readonly bitfield: { get(index: number): boolean };
     readonly wires: Wire[];
     _select(first: number, last: number, priority: number, notify: null, isStreamSelection: boolean): void;
+    _deselect(first: number, last: number, isStreamSelection: boolean): void;
+    /** What it does itself when a piece was found to be right, short of telling the others. */
+    _markVerified(index: number): void;
+    _checkDone(): void;
     addPeer(address: string): boolean;
     removePeer(address: string): void;
     destroy(options: { destroyStore: boolean }, done: (error?: Error | null) => void): void;
@@ -86,6 +91,6 @@ declare module 'webtorrent' {
     address(): AddressInfo | null;
     add(torrentFile: Uint8Array, options: TorrentOptions): Torrent;
     destroy(done: (error?: Error | null) => void): void;
-    readonly _connPool: { readonly tcpServer: Server } | null;
+    readonly _connPool: { readonly tcpServer: Server; readonly _onTCPConnectionBound: (socket: Socket) => void } | null;
   }
 }

@@ -35,6 +35,7 @@ export class FakeSwarm implements Swarm {
         bytesDone: done ? pack.sizeBytes : 0,
         bytesTotal: pack.sizeBytes,
         bytesPerSecond: 0,
+        bytesSent: 0,
         peers: 1,
       }),
       setPeers: () => undefined,

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { openSwarm } from '@starling/swarm/webtorrent-swarm.ts';
+import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeBuild, makeKey, sessionOf, sha256, startTestHub, TestAgent, temporaryFolder, until } from './test-hub.ts';
 

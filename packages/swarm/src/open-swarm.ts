@@ -1,14 +1,23 @@
 /// <reference path="./webtorrent.d.ts" />
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import WebTorrent from 'webtorrent';
 import { fileError } from './file-error.ts';
-import { PackFile } from './pack-file.ts';
+import { greet } from './lane-door.ts';
+import { LaneExchange } from './lane-exchange.ts';
+import { defaultLaneLimits, type LaneLimits } from './lane-limits.ts';
+import { type Look, PackFile } from './pack-file.ts';
+import { PackMembership } from './pack-membership.ts';
+import { PieceBook } from './piece-book.ts';
+import { PieceBuffers } from './piece-buffers.ts';
+import { PieceChecker } from './piece-checker.ts';
+import { StockClients } from './stock-clients.ts';
 import type { Membership, Swarm, SwarmOptions } from './swarm.ts';
 import { checkTorrent, pieceDigests } from './torrent-info.ts';
-import { WebtorrentMembership } from './webtorrent-membership.ts';
+import { Uplink } from './uplink.ts';
 
 const closeTimeoutMs = 5_000;
 
@@ -18,7 +27,7 @@ const closeTimeoutMs = 5_000;
  * WebTorrent with everything off that looks for strangers: no DHT, no local discovery, no peer exchange, no
  * trackers, no port mapping, no uTP. Members learn of each other from the hub alone (`setPeers`).
  */
-export async function openSwarm(options: SwarmOptions): Promise<Swarm> {
+export async function openSwarm(options: SwarmOptions, limits: Partial<LaneLimits> = {}): Promise<Swarm> {
   const client = new WebTorrent({
     // Handed to `server.listen` as it is, which is how one says the address too.
     torrentPort: { host: options.host, port: options.port },
@@ -39,26 +48,39 @@ export async function openSwarm(options: SwarmOptions): Promise<Swarm> {
     client.once('listening', resolve);
     client.once('error', (error: Error) => reject(cannotListen(options, error)));
   });
-  return new WebtorrentSwarm(client, options);
+  return new OpenSwarm(client, options, { ...defaultLaneLimits, ...limits });
 }
 
-class WebtorrentSwarm implements Swarm {
+class OpenSwarm implements Swarm {
   readonly address: SwarmPeer;
+  /** This member's name to others, anew with each start. */
+  readonly #member = randomBytes(16).toString('hex');
   readonly #client: WebTorrent;
-  readonly #maxConnections: number;
-  readonly #memberships = new Map<string, WebtorrentMembership | undefined>();
+  readonly #options: SwarmOptions;
+  readonly #limits: LaneLimits;
+  readonly #memberships = new Map<string, PackMembership | undefined>();
   readonly #incoming = new Set<Socket>();
+  readonly #buffers: PieceBuffers;
+  readonly #checker = new PieceChecker();
+  readonly #uplink: Uplink;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(client: WebTorrent, options: SwarmOptions) {
+  constructor(client: WebTorrent, options: SwarmOptions, limits: LaneLimits) {
     this.#client = client;
-    this.#maxConnections = options.maxConnections;
+    this.#options = options;
+    this.#limits = limits;
+    this.#buffers = new PieceBuffers(limits.receiveBudgetBytes);
+    this.#uplink = new Uplink(limits);
     this.address = { host: options.host, port: client.address()?.port ?? options.port };
     client.on('error', (error: Error) => {
       for (const membership of this.#memberships.values()) membership?.fail(error);
     });
-    client._connPool?.tcpServer.on('connection', (socket: Socket) => this.#accept(socket));
+    const pool = client._connPool;
+    if (!pool) return;
+    // Lanes and BitTorrent share the port: whoever calls is listened to before WebTorrent gets to see it.
+    pool.tcpServer.off('connection', pool._onTCPConnectionBound);
+    pool.tcpServer.on('connection', (socket: Socket) => this.#accept(socket, pool._onTCPConnectionBound));
   }
 
   async join(pack: Pack, filePath: string): Promise<Membership> {
@@ -94,23 +116,34 @@ class WebtorrentSwarm implements Swarm {
   }
 
   async #joinWith(pack: Pack, file: PackFile): Promise<Membership> {
-    const digests = pieceDigests(pack);
-    const bitfield = await file.scan(digests, this.#closing.signal).catch((error: unknown) => {
+    const { infoHash, pieceLength } = pack.torrent;
+    const digests = pieceDigests(pack).map((digest) => digest.toString('hex'));
+    const look: Look = (place) => this.#checker.look(place);
+    const has = await file.scan(digests, look, this.#closing.signal).catch((error: unknown) => {
       throw fileError(file.path, error);
     });
     if (this.#closing.signal.aborted) throw new StarlingError('UNAVAILABLE', 'the swarm is closed');
-    const membership = new WebtorrentMembership({
-      client: this.#client,
-      self: this.address,
-      pack,
-      file,
-      bitfield,
-      mayConnect: () => this.#connectionCount() < this.#maxConnections,
-      onLeave: () => this.#memberships.delete(pack.torrent.infoHash),
+    const book = new PieceBook({ sizeBytes: pack.sizeBytes, pieceLength, pieceCount: digests.length }, has);
+    const mayConnect = () => this.#connectionCount() < this.#options.maxConnections;
+    const onError = (error: Error) => membership.fail(error);
+    const stock = new StockClients({ client: this.#client, self: this.address, pack, file, book, mayConnect, onError });
+    const lanes = new LaneExchange({
+      ...{ infoHash, member: this.#member, self: this.address, book, file, digests, mayConnect },
+      ...{ buffers: this.#buffers, checker: this.#checker, uplink: this.#uplink, limits: this.#limits },
+      onStockPeers: (peers) => stock.setPeers(peers),
+      onBadPeer: (peer, piece) => this.#options.onBadPeer?.({ peer, infoHash, piece }),
+      onFileError: onError,
     });
-    this.#memberships.set(pack.torrent.infoHash, membership);
-    await membership.ready();
+    const onLeave = () => this.#onLeave(infoHash);
+    const membership = new PackMembership({ infoHash, book, file, lanes, stock, onLeave });
+    this.#memberships.set(infoHash, membership);
+    await stock.ready();
     return membership;
+  }
+
+  #onLeave(infoHash: string): void {
+    this.#memberships.delete(infoHash);
+    if (this.#memberships.size === 0) this.#buffers.clear();
   }
 
   /** Those that were opened here count from the first attempt, those that came from the first packet. */
@@ -119,19 +152,34 @@ class WebtorrentSwarm implements Swarm {
     for (const torrent of this.#client.torrents) {
       for (const peer of torrent._peers?.values() ?? []) if (peer.type === 'tcpOutgoing') outgoing += 1;
     }
+    for (const membership of this.#memberships.values()) outgoing += membership?.lanes.callCount ?? 0;
     return this.#incoming.size + outgoing;
   }
 
   /** WebTorrent limits only the connections it opens itself. */
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, onStockClient: (socket: Socket) => void): void {
     socket.on('error', () => undefined);
-    if (this.#closing.signal.aborted || this.#connectionCount() >= this.#maxConnections) {
+    // A few more are listened to, so that those that speak lanes are told that there is no room.
+    const listenedTo = this.#options.maxConnections + 16;
+    if (this.#closing.signal.aborted || this.#connectionCount() >= listenedTo) {
       socket.destroy();
       return;
     }
     socket.setNoDelay(true);
     this.#incoming.add(socket);
     socket.once('close', () => this.#incoming.delete(socket));
+    const isFull = () => this.#closing.signal.aborted || this.#connectionCount() > this.#options.maxConnections;
+    greet(socket, this.#limits.helloTimeoutMs, {
+      refuse: ({ infoHash, member, pieceCount }) => {
+        if (member === this.#member) return 'self';
+        const lanes = this.#memberships.get(infoHash)?.lanes;
+        if (!lanes || lanes.pieceCount !== pieceCount) return 'unknownPack';
+        return isFull() ? 'full' : undefined;
+      },
+      onLane: (calling, { infoHash, member }, head) =>
+        this.#memberships.get(infoHash)?.lanes.accept(calling, head, member),
+      onOther: (calling) => (isFull() ? calling.destroy() : onStockClient(calling)),
+    });
   }
 
   async #close(): Promise<void> {
@@ -143,6 +191,7 @@ class WebtorrentSwarm implements Swarm {
     await Promise.all([...this.#memberships.values()].map((membership) => membership?.leave()));
     for (const socket of this.#incoming) socket.destroy();
     await within(closeTimeoutMs, serverClosed);
+    await this.#checker.close();
     if (this.#client.destroyed) return;
     await within(closeTimeoutMs, new Promise<void>((resolve) => this.#client.destroy(() => resolve())));
   }

@@ -1,13 +1,12 @@
 /// <reference path="./webtorrent.d.ts" />
 import { randomInt } from 'node:crypto';
-import { StarlingError } from '@starling/shared/errors.ts';
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type WebTorrent from 'webtorrent';
 import type { Torrent, Wire } from 'webtorrent';
-import { fileError } from './file-error.ts';
+import { addressOf } from './lane-exchange.ts';
 import type { PackFile } from './pack-file.ts';
-import type { Membership, Progress } from './swarm.ts';
+import type { PieceBook } from './piece-book.ts';
 
 /**
  * Blocks (16 KiB) a peer may have asked us for at once. A server answers every request it has at once, so this
@@ -19,17 +18,16 @@ const maxReconnectPauseMs = 10_000;
 /** More than WebTorrent's own list of pauses is long, so that it never reconnects on its own. */
 const noReconnect = Number.MAX_SAFE_INTEGER;
 
-export interface MembershipParts {
+export interface StockClientsParts {
   client: WebTorrent;
   /** This member's own address, which it does not connect to. */
   self: SwarmPeer;
   pack: Pack;
   file: PackFile;
-  /** The pieces that the file holds already. */
-  bitfield: Uint8Array;
+  book: PieceBook;
   /** False while as many connections are open as this process may have. */
   mayConnect: () => boolean;
-  onLeave: () => void;
+  onError: (error: Error) => void;
 }
 
 interface WantedPeer {
@@ -41,50 +39,47 @@ interface WantedPeer {
 }
 
 /**
- * One pack's swarm as WebTorrent sees it. WebTorrent would reconnect for ever to whom it once met and keeps two
- * connections when two members call each other; so whom to be connected to is kept here, and reconciled with what
- * is connected every second.
+ * One pack's swarm as WebTorrent sees it: members that speak no lanes, stock BitTorrent clients among them. What it
+ * fetches and what lanes fetch goes into one book; it asks for pieces only while told to.
+ *
+ * WebTorrent would reconnect for ever to whom it once met and keeps two connections when two members call each other;
+ * so whom to be connected to is kept here, and reconciled with what is connected every second.
  */
-export class WebtorrentMembership implements Membership {
-  readonly infoHash: string;
-  readonly #parts: MembershipParts;
+export class StockClients {
+  readonly #parts: StockClientsParts;
   readonly #torrent: Torrent;
   readonly #pieceCount: number;
   readonly #wanted = new Map<string, WantedPeer>();
-  readonly #complete = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #timer: NodeJS.Timeout;
-  #failure: StarlingError | undefined;
-  #left: Promise<void> | undefined;
+  readonly #firstPiece: number;
+  #isFetching = false;
 
-  constructor(parts: MembershipParts) {
+  constructor(parts: StockClientsParts) {
     this.#parts = parts;
-    this.infoHash = parts.pack.torrent.infoHash;
-    this.#pieceCount = Math.ceil(parts.pack.sizeBytes / parts.pack.torrent.pieceLength);
-    // Both may be rejected before, or without, anyone waiting for them.
-    this.#complete.promise.catch(() => undefined);
+    this.#pieceCount = parts.book.shape.pieceCount;
+    this.#firstPiece = randomInt(this.#pieceCount);
+    // It may be rejected before, or without, anyone waiting for it.
     this.#ready.promise.catch(() => undefined);
     const info = Buffer.from(parts.pack.torrent.info, 'base64');
     const torrentFile = Buffer.concat([Buffer.from('d4:info'), info, Buffer.from('e')]);
     this.#torrent = parts.client.add(torrentFile, {
       preloadedStore: parts.file,
       storeCacheSlots: 0,
-      // In order, but each member from another place (`#selectAll`), so that they have something to give each other.
+      // In order, but each member from another place (`fetch`), so that they have something to give each other.
       // 'rarest' looks through all pieces for every block and begins so many that it was measured to take half as
       // much CPU again and three times the memory.
       strategy: 'sequential',
       deselect: true,
       // Nobody is choked: who takes part is the hub's choice, and no member owes another anything.
       uploads: 1_000_000,
-      bitfield: parts.bitfield,
+      bitfield: parts.book.bits(),
     });
-    this.#torrent.on('ready', () => {
-      this.#selectAll();
-      this.#ready.resolve();
-    });
-    this.#torrent.on('done', () => this.#complete.resolve());
-    this.#torrent.on('error', (error: Error) => this.fail(error));
+    this.#torrent.on('ready', () => this.#ready.resolve());
+    this.#torrent.on('verified', (piece: number) => parts.book.mark(piece));
+    this.#torrent.on('error', (error: Error) => parts.onError(error));
     this.#torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address));
+    parts.book.onMark((piece) => this.#onMark(piece));
     this.#timer = setInterval(() => this.#reconcile(), reconcileEveryMs).unref();
   }
 
@@ -93,14 +88,27 @@ export class WebtorrentMembership implements Membership {
     return this.#ready.promise;
   }
 
-  progress(): Progress {
-    const torrent = this.#torrent;
-    return {
-      bytesDone: this.#verifiedBytes(),
-      bytesTotal: this.#parts.pack.sizeBytes,
-      bytesPerSecond: Math.round(torrent.destroyed ? 0 : torrent.downloadSpeed),
-      peers: torrent.wires.length,
-    };
+  get bytesSent(): number {
+    return this.#torrent.uploaded ?? 0;
+  }
+
+  /** The names of those that are connected. */
+  members(): string[] {
+    return this.#torrent.wires.map((wire) => wire.peerId);
+  }
+
+  /** Whether to ask for what is missing: in order from a random piece on and then from the first. */
+  fetch(isWanted: boolean): void {
+    if (this.#torrent.destroyed || !this.#torrent.ready || isWanted === this.#isFetching) return;
+    this.#isFetching = isWanted;
+    const first = this.#firstPiece;
+    const last = this.#pieceCount - 1;
+    // As "stream" selections, because WebTorrent joins ordinary ones that touch into one, which begins at the front.
+    // Only the very same selection undoes one of these.
+    if (isWanted) this.#torrent._select(first, last, 1, null, true);
+    else this.#torrent._deselect(first, last, true);
+    if (first > 0 && isWanted) this.#torrent._select(0, first - 1, 0, null, true);
+    else if (first > 0) this.#torrent._deselect(0, first - 1, true);
   }
 
   setPeers(peers: readonly SwarmPeer[]): void {
@@ -118,61 +126,21 @@ export class WebtorrentMembership implements Membership {
     this.#reconcile();
   }
 
-  async whenComplete(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      await Promise.race([this.#complete.promise, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
-  }
-
-  leave(): Promise<void> {
-    this.#left ??= this.#leave(new StarlingError('UNAVAILABLE', `left the swarm ${this.infoHash}`));
-    return this.#left;
-  }
-
-  /** Ends the membership because of an error of the engine or of the file. */
-  fail(error: Error): void {
-    this.#failure ??= fileError(this.#parts.file.path, error);
-    this.#left ??= this.#leave(this.#failure);
-    this.#left.catch(() => undefined);
-  }
-
-  async #leave(reason: StarlingError): Promise<void> {
+  /** Ends all connections; the file stays as it is, and open. */
+  close(reason: Error): void {
     clearInterval(this.#timer);
     this.#ready.reject(reason);
-    this.#complete.reject(reason);
     this.#wanted.clear();
     if (!this.#torrent.destroyed) this.#torrent.destroy({ destroyStore: false }, () => undefined);
-    try {
-      await this.#parts.file.closed();
-    } finally {
-      this.#parts.onLeave();
-    }
   }
 
-  /** Asks for every piece, in order from a random one on and then from the first. */
-  #selectAll(): void {
-    const first = randomInt(this.#pieceCount);
-    // As "stream" selections, because WebTorrent joins ordinary ones that touch into one, which begins at the front.
-    this.#torrent._select(first, this.#pieceCount - 1, 1, null, true);
-    if (first > 0) this.#torrent._select(0, first - 1, 0, null, true);
-  }
-
-  #verifiedBytes(): number {
-    const { pack } = this.#parts;
-    const { bitfield } = this.#torrent;
-    if (!bitfield) return 0;
-    const { pieceLength } = pack.torrent;
-    let bytes = 0;
-    for (let index = 0, start = 0; start < pack.sizeBytes; index += 1, start += pieceLength) {
-      if (bitfield.get(index)) bytes += Math.min(pieceLength, pack.sizeBytes - start);
-    }
-    return bytes;
+  /** A piece came by a lane: WebTorrent serves it from now on, as it does what it fetched itself. */
+  #onMark(piece: number): void {
+    const torrent = this.#torrent;
+    if (torrent.destroyed || !torrent.ready || torrent.bitfield.get(piece)) return;
+    torrent._markVerified(piece);
+    for (const wire of torrent.wires) wire.have(piece);
+    if (this.#parts.book.isComplete) torrent._checkDone();
   }
 
   #onWire(wire: Wire, address: string | undefined): void {
@@ -222,8 +190,4 @@ export class WebtorrentMembership implements Membership {
     for (let index = 0; index < this.#pieceCount; index += 1) if (!wire.peerPieces.get(index)) return false;
     return true;
   }
-}
-
-function addressOf({ host, port }: SwarmPeer): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,0 +1,54 @@
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** What lanes may take and how long they wait; tests shorten the waits. */
+export interface LaneLimits {
+  /** Pieces that are being received, checked or written, over all packs of a process. */
+  receiveBudgetBytes: number;
+  /** Bytes in one frame of a piece: what is read from disk at once, twice for each piece that is being sent. */
+  chunkBytes: number;
+  /** Pieces sent at the same time. Few, so that each is soon whole somewhere and can be passed on. */
+  sendingAtOnce: number;
+  /** A piece that takes longer to send no longer counts among them: a slow member holds up nobody. */
+  slowAfterMs: number;
+  /** Pieces sent at the same time, the slow ones too. */
+  maxSending: number;
+  /** Bytes to ask one source for in advance, but never fewer than two pieces. */
+  askAheadBytes: number;
+  /** How long a piece that a source has sent to another is waited for from there. */
+  comingMs: number;
+  /** How long a source with every piece is spared what it has just sent and others can give by now. */
+  sparedMs: number;
+  /** A source that was asked for nothing for so long is asked for what it promised to others too. */
+  impatientAfterMs: number;
+  pingEveryMs: number;
+  /** A lane on which nothing was heard for so long is dead. */
+  quietAfterMs: number;
+  /** A source that was asked and sent no byte of a piece for so long is let go. */
+  stalledAfterMs: number;
+  helloTimeoutMs: number;
+  /** How long a member that sent bad bytes is not connected to again. */
+  distrustMs: number;
+  /** How long a member that answered no lane is only spoken to as a stock client. */
+  stockMs: number;
+  tickMs: number;
+}
+
+export const defaultLaneLimits: LaneLimits = {
+  receiveBudgetBytes: 64 * MiB,
+  chunkBytes: 512 * KiB,
+  sendingAtOnce: 4,
+  slowAfterMs: 1_000,
+  maxSending: 32,
+  askAheadBytes: 2 * MiB,
+  comingMs: 3_000,
+  sparedMs: 15_000,
+  impatientAfterMs: 6_000,
+  pingEveryMs: 2_000,
+  quietAfterMs: 8_000,
+  stalledAfterMs: 60_000,
+  helloTimeoutMs: 5_000,
+  distrustMs: 600_000,
+  stockMs: 60_000,
+  tickMs: 250,
+};

@@ -1,0 +1,245 @@
+import type { Socket } from 'node:net';
+import { FrameReader } from './frame-reader.ts';
+import {
+  type DataFrame,
+  encodeFrame,
+  encodeHello,
+  LaneDefect,
+  type LaneFrame,
+  packBits,
+  pieceBytes,
+  unpackBits,
+} from './lane-frames.ts';
+import type { LaneLimits } from './lane-limits.ts';
+import type { PackFile } from './pack-file.ts';
+import type { PieceBook } from './piece-book.ts';
+import type { Uplink, Waiting } from './uplink.ts';
+
+export interface OutletEvents {
+  onOpen(outlet: Outlet): void;
+  /** Whether somebody else is to be sent this piece, or was. */
+  given(piece: number): 'promised' | 'sent' | undefined;
+  onPromise(outlet: Outlet, piece: number): void;
+  /** The last byte of a promised piece was sent. */
+  onDone(outlet: Outlet, piece: number): void;
+  /** What was promised is not sent after all. */
+  onUnpromise(piece: number): void;
+  onSent(bytes: number): void;
+  onReadError(error: Error): void;
+  onEnd(outlet: Outlet): void;
+}
+
+export interface OutletParts {
+  socket: Socket;
+  /** What the socket had said after its hello. */
+  head: Buffer;
+  /** The receiver's name, from its hello. */
+  receiver: string;
+  infoHash: string;
+  member: string;
+  book: PieceBook;
+  /** The pieces that anyone was given by this member. */
+  gave: Uint8Array;
+  file: PackFile;
+  uplink: Uplink;
+  limits: LaneLimits;
+  events: OutletEvents;
+}
+
+export type OutletNews = { type: 'sent'; piece: number; isDone: boolean } | { type: 'back'; piece: number };
+
+const maxAsked = 64;
+
+/** The sending end of a lane, which was called: gives pieces, one after another, in the order in which they were asked for. */
+export class Outlet implements Waiting {
+  readonly receiver: string;
+  isOpen = false;
+  readonly receiverHas: Uint8Array;
+  readonly #parts: OutletParts;
+  readonly #reader: FrameReader;
+  readonly #asked: number[] = [];
+  readonly #buffers: Buffer[];
+  #sending: number | undefined;
+  #isCancelled = false;
+  #receiverCount = 0;
+  #piecesSent = 0;
+  #heardAt = Date.now();
+  #spokeAt = Date.now();
+
+  constructor(parts: OutletParts) {
+    const { socket, book, infoHash, member, head, receiver, limits } = parts;
+    this.#parts = parts;
+    this.receiver = receiver;
+    this.receiverHas = new Uint8Array(book.shape.pieceCount);
+    this.#buffers = [];
+    this.#reader = new FrameReader('receiver', book.shape, {
+      onFrame: (frame, body) => this.#onFrame(frame, body),
+      placeFor: () => undefined,
+      onData: () => undefined,
+    });
+    const has = packBits(book.has);
+    const gave = packBits(parts.gave);
+    this.#say(
+      Buffer.concat([
+        encodeHello({ answer: 'welcome', infoHash, member, pieceCount: book.shape.pieceCount }),
+        ...[encodeFrame({ type: 'has', length: has.length }), has],
+        ...[encodeFrame({ type: 'gave', length: gave.length }), gave],
+      ]),
+    );
+    socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
+    socket.once('close', () => this.#closed());
+    socket.setTimeout(limits.quietAfterMs * 4, () => socket.destroy());
+    if (head.length > 0) this.#onBytes(head);
+    socket.resume();
+  }
+
+  get isNewcomer(): boolean {
+    return this.#piecesSent === 0 && this.#receiverCount === 0;
+  }
+
+  tellHave(piece: number): void {
+    this.#say(encodeFrame({ type: 'have', piece }));
+  }
+
+  /** A piece is promised or sent to somebody else, or is not after all; of interest to who has not got it. */
+  tell(frame: OutletNews): void {
+    if (this.isOpen && !this.receiverHas[frame.piece]) this.#say(encodeFrame(frame));
+  }
+
+  tick(now: number): void {
+    const { limits } = this.#parts;
+    if (now - this.#heardAt > limits.quietAfterMs) this.close();
+    else if (now - this.#spokeAt > limits.pingEveryMs && this.#sending === undefined)
+      this.#say(encodeFrame({ type: 'ping' }));
+  }
+
+  close(): void {
+    this.#parts.socket.destroy();
+  }
+
+  async sendOne(): Promise<boolean> {
+    const { book, events, file } = this.#parts;
+    const piece = this.#asked.shift();
+    if (piece === undefined) return false;
+    this.#sending = piece;
+    this.#isCancelled = false;
+    try {
+      await this.#send(piece, pieceBytes(piece, book.shape), file);
+      const isWhole = !this.#isCancelled && !this.#parts.socket.destroyed;
+      if (isWhole) this.#piecesSent += 1;
+      if (isWhole) events.onDone(this, piece);
+      else events.onUnpromise(piece);
+    } catch (thrown) {
+      events.onUnpromise(piece);
+      if (!this.#parts.socket.destroyed) events.onReadError(thrown as Error);
+    }
+    this.#sending = undefined;
+    return this.#asked.length > 0 && !this.#parts.socket.destroyed;
+  }
+
+  /** Reads the next bytes while the last ones are on their way into the socket; never more than two of them. */
+  async #send(piece: number, length: number, file: PackFile): Promise<void> {
+    const { limits, book, events, socket } = this.#parts;
+    let writing: Promise<void> = Promise.resolve();
+    for (let offset = 0; offset < length && !this.#isCancelled && !socket.destroyed; ) {
+      const bytes = Math.min(limits.chunkBytes, length - offset);
+      const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(limits.chunkBytes);
+      try {
+        await file.readInto(buffer, bytes, piece * book.shape.pieceLength + offset);
+      } finally {
+        await writing;
+      }
+      if (this.#isCancelled || socket.destroyed) break;
+      const header = encodeFrame({ type: 'data', piece, length: bytes, isFirst: offset === 0 });
+      writing = this.#write(header, buffer.subarray(0, bytes)).then(() => void this.#buffers.push(buffer));
+      events.onSent(bytes);
+      offset += bytes;
+    }
+    await writing;
+    if (this.#asked.length === 0) this.#buffers.length = 0;
+  }
+
+  /** Resolves when the system has taken the bytes, or the socket is closed; the buffer is free again then. */
+  #write(header: Buffer, bytes: Buffer): Promise<void> {
+    const { socket } = this.#parts;
+    this.#spokeAt = Date.now();
+    return new Promise((resolve) => {
+      socket.cork();
+      socket.write(header);
+      socket.write(bytes, () => resolve());
+      socket.uncork();
+    });
+  }
+
+  #say(bytes: Buffer): void {
+    this.#spokeAt = Date.now();
+    const { socket } = this.#parts;
+    if (!socket.destroyed) socket.write(bytes);
+  }
+
+  #onBytes(bytes: Buffer): void {
+    this.#heardAt = Date.now();
+    try {
+      for (let rest = bytes; rest.length > 0 && !this.#parts.socket.destroyed; ) {
+        const target = this.#reader.target();
+        if (!target) return;
+        const length = Math.min(target.length, rest.length);
+        target.set(rest.subarray(0, length));
+        rest = rest.subarray(length);
+        this.#reader.advance(length);
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof LaneDefect)) throw thrown;
+      this.close();
+    }
+  }
+
+  #onFrame(frame: Exclude<LaneFrame, DataFrame>, body: Uint8Array): void {
+    const { events, book } = this.#parts;
+    if (frame.type === 'has') {
+      if (this.isOpen) throw new LaneDefect('has is said once');
+      this.receiverHas.set(unpackBits(body, book.shape.pieceCount));
+      this.#receiverCount = this.receiverHas.reduce((sum, bit) => sum + bit, 0);
+      this.isOpen = true;
+      events.onOpen(this);
+    } else if (frame.type === 'have') {
+      this.receiverHas[frame.piece] = 1;
+      this.#receiverCount += 1;
+    } else if (frame.type === 'ask') {
+      this.#onAsk(frame.piece, frame.isKnowing);
+    } else if (frame.type === 'cancel') {
+      this.#onCancel(frame.piece);
+    }
+  }
+
+  #onAsk(piece: number, isKnowing: boolean): void {
+    const { events, book, uplink } = this.#parts;
+    if (!this.isOpen) throw new LaneDefect('has comes first');
+    if (!book.has[piece]) throw new LaneDefect(`piece ${piece} is not here`);
+    if (this.#asked.length >= maxAsked || this.#asked.includes(piece)) throw new LaneDefect('asked for too much');
+    const given = isKnowing ? undefined : events.given(piece);
+    if (given) {
+      this.tell({ type: 'sent', piece, isDone: given === 'sent' });
+      this.#say(encodeFrame({ type: 'later', piece }));
+      return;
+    }
+    events.onPromise(this, piece);
+    this.#asked.push(piece);
+    uplink.request(this);
+  }
+
+  #onCancel(piece: number): void {
+    if (this.#sending === piece) this.#isCancelled = true;
+    const at = this.#asked.indexOf(piece);
+    if (at < 0) return;
+    this.#asked.splice(at, 1);
+    this.#parts.events.onUnpromise(piece);
+  }
+
+  #closed(): void {
+    const { uplink, events } = this.#parts;
+    uplink.forget(this);
+    for (const piece of this.#asked.splice(0)) events.onUnpromise(piece);
+    events.onEnd(this);
+  }
+}

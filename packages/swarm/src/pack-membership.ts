@@ -1,0 +1,111 @@
+import { StarlingError } from '@starling/shared/errors.ts';
+import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import { fileError } from './file-error.ts';
+import type { LaneExchange } from './lane-exchange.ts';
+import type { PackFile } from './pack-file.ts';
+import type { PieceBook } from './piece-book.ts';
+import type { StockClients } from './stock-clients.ts';
+import type { Membership, Progress } from './swarm.ts';
+
+export interface MembershipParts {
+  infoHash: string;
+  book: PieceBook;
+  file: PackFile;
+  lanes: LaneExchange;
+  stock: StockClients;
+  onLeave: () => void;
+}
+
+const lookEveryMs = 1_000;
+
+/** One pack's swarm: lanes to Starling's own members, WebTorrent for everybody else, one book of pieces for both. */
+export class PackMembership implements Membership {
+  readonly infoHash: string;
+  readonly #parts: MembershipParts;
+  readonly #complete = Promise.withResolvers<void>();
+  readonly #timer: NodeJS.Timeout;
+  #bytesPerSecond = 0;
+  #bytesThen: number;
+  #lookedAt = performance.now();
+  #left: Promise<void> | undefined;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+    this.infoHash = parts.infoHash;
+    this.#bytesThen = parts.book.bytesDone;
+    // It may be rejected without anyone waiting for it.
+    this.#complete.promise.catch(() => undefined);
+    if (parts.book.isComplete) this.#complete.resolve();
+    parts.book.onMark(() => {
+      if (parts.book.isComplete) this.#complete.resolve();
+    });
+    this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
+  }
+
+  get lanes(): LaneExchange {
+    return this.#parts.lanes;
+  }
+
+  progress(): Progress {
+    const { book, lanes, stock } = this.#parts;
+    return {
+      bytesDone: book.bytesDone,
+      bytesTotal: book.shape.sizeBytes,
+      bytesPerSecond: Math.round(this.#bytesPerSecond),
+      bytesSent: lanes.bytesSent + stock.bytesSent,
+      peers: lanes.members().size + stock.members().length,
+    };
+  }
+
+  setPeers(peers: readonly SwarmPeer[]): void {
+    if (!this.#left) this.#parts.lanes.setPeers(peers);
+  }
+
+  async whenComplete(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = () => aborted.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([this.#complete.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  leave(): Promise<void> {
+    this.#left ??= this.#leave(new StarlingError('UNAVAILABLE', `left the swarm ${this.infoHash}`));
+    return this.#left;
+  }
+
+  /** Ends the membership because of an error of the engine or of the file. */
+  fail(error: Error): void {
+    this.#left ??= this.#leave(fileError(this.#parts.file.path, error));
+    this.#left.catch(() => undefined);
+  }
+
+  async #leave(reason: StarlingError): Promise<void> {
+    const { lanes, stock, file, onLeave } = this.#parts;
+    clearInterval(this.#timer);
+    this.#complete.reject(reason);
+    stock.close(reason);
+    try {
+      await lanes.close();
+      await file.closed();
+    } finally {
+      onLeave();
+    }
+  }
+
+  #look(): void {
+    const { book, lanes, stock } = this.#parts;
+    const now = performance.now();
+    const rate = ((book.bytesDone - this.#bytesThen) / (now - this.#lookedAt)) * 1_000;
+    // Pieces arrive whole, so one second alone says little.
+    this.#bytesPerSecond = book.isComplete ? 0 : 0.5 * this.#bytesPerSecond + 0.5 * rate;
+    this.#bytesThen = book.bytesDone;
+    this.#lookedAt = now;
+    // Both ways at once would fetch much twice; so stock clients are asked for what no lane offers.
+    stock.fetch(!book.isComplete && lanes.isWanting());
+  }
+}

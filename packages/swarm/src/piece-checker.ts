@@ -1,0 +1,96 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { PieceBuffer } from './piece-buffers.ts';
+
+interface Place {
+  fd: number;
+  /** In the file, in bytes. */
+  position: number;
+  length: number;
+  /** SHA-1 as hexadecimal digits. */
+  digest: string;
+}
+
+/** To the thread: with memory, check it and write it to the file when it is right; without, check what the file holds. */
+export type PieceOrder = Place & { id: number; memory?: SharedArrayBuffer };
+export type PieceAnswer =
+  | { id: number; isRight: boolean }
+  | { id: number; error: { message: string; code?: string | undefined } };
+
+const threadsAtMost = 2;
+/** An idle thread costs memory; it is started again in some 30 ms. */
+const idleAfterMs = 30_000;
+
+interface Thread {
+  worker: Worker;
+  orders: Map<number, PromiseWithResolvers<boolean>>;
+}
+
+/** Checks pieces, and writes those that are right, in threads that are started when there is something to do. */
+export class PieceChecker {
+  readonly #threads = new Set<Thread>();
+  readonly #limit = Math.min(threadsAtMost, availableParallelism());
+  #nextId = 1;
+  #idle: NodeJS.Timeout | undefined;
+
+  /** False when the bytes are not those of the digest; nothing is written then. Rejects with the system's error. */
+  write(bytes: PieceBuffer, place: Omit<Place, 'length'>): Promise<boolean> {
+    return this.#order({ ...place, length: bytes.length, memory: bytes.buffer });
+  }
+
+  /** Whether the file holds these bytes. */
+  look(place: Place): Promise<boolean> {
+    return this.#order(place);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#idle);
+    await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
+  }
+
+  #order(order: Omit<PieceOrder, 'id'>): Promise<boolean> {
+    clearTimeout(this.#idle);
+    const thread = this.#leastBusy();
+    const id = this.#nextId++;
+    const answered = Promise.withResolvers<boolean>();
+    thread.orders.set(id, answered);
+    thread.worker.ref();
+    thread.worker.postMessage({ ...order, id } satisfies PieceOrder);
+    return answered.promise;
+  }
+
+  #leastBusy(): Thread {
+    const [thread] = [...this.#threads].sort((a, b) => a.orders.size - b.orders.size);
+    return thread && (thread.orders.size === 0 || this.#threads.size >= this.#limit) ? thread : this.#start();
+  }
+
+  #start(): Thread {
+    const worker = new Worker(new URL('./piece-worker.ts', import.meta.url), {
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+    });
+    const thread: Thread = { worker, orders: new Map() };
+    this.#threads.add(thread);
+    worker.on('message', (answer: PieceAnswer) => this.#answered(thread, answer));
+    worker.on('error', (error: Error) => this.#ended(thread, error));
+    worker.on('exit', () => this.#ended(thread, new Error('the thread that checks pieces ended')));
+    return thread;
+  }
+
+  #answered(thread: Thread, answer: PieceAnswer): void {
+    const order = thread.orders.get(answer.id);
+    thread.orders.delete(answer.id);
+    if (thread.orders.size === 0) thread.worker.unref();
+    if ('error' in answer) order?.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
+    else order?.resolve(answer.isRight);
+    if ([...this.#threads].some(({ orders }) => orders.size > 0)) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => void this.close(), idleAfterMs).unref();
+  }
+
+  #ended(thread: Thread, error: Error): void {
+    this.#threads.delete(thread);
+    for (const order of thread.orders.values()) order.reject(error);
+    thread.orders.clear();
+  }
+}

@@ -1,0 +1,88 @@
+// Which piece to ask a source for: a pure function of what the receiver knows.
+//
+// First what this source has given to nobody, so that a seed sends each piece once before any twice, and of those the
+// piece that the fewest sources have. A piece that the source promises or has just sent to somebody else is coming: it
+// is waited for a moment longer, because whoever got it will say so. Then what is rarest. All members begin their search at
+// places of their own, or they would all choose alike.
+
+export interface Choice {
+  /** By piece: 1 when it is missing and nobody was asked for it. */
+  open: Uint8Array;
+  /** By piece: how many of this member's sources have it, this one included. */
+  holders: Uint16Array;
+  /** By piece: 1 when this source has it. */
+  sourceHas: Uint8Array;
+  /**
+   * By piece: when this source had sent it to somebody else, in ms; 0 never, 1 before the lane was opened, infinite
+   * when it was promised and is not sent yet.
+   */
+  sourceSentAt: Float64Array;
+  /** Has every piece, and needs nothing back for what it gives. */
+  isSourceComplete: boolean;
+  /** The piece to begin the search at. */
+  startAt: number;
+  now: number;
+  /** False when this source has been idle for long: what is promised may be slow to come. */
+  isPatient: boolean;
+  comingMs: number;
+  sparedMs: number;
+}
+
+/** What was given to nobody comes before all else; within a rank, what fewer have. */
+const rank = { fresh: 0, known: 1 << 20 };
+
+/** The piece, or undefined when this source is to be asked for nothing now. */
+export function choosePiece(choice: Choice): number | undefined {
+  const { open, holders, sourceHas, startAt } = choice;
+  const count = open.length;
+  let best = Number.POSITIVE_INFINITY;
+  let chosen: number | undefined;
+  for (let step = 0; step < count; step += 1) {
+    const piece = (startAt + step) % count;
+    if (!open[piece] || !sourceHas[piece]) continue;
+    const others = (holders[piece] ?? 1) - 1;
+    const score = scoreOf(choice, piece, others);
+    if (score >= best) continue;
+    best = score;
+    chosen = piece;
+    // Nothing can be rarer than what only one has and nobody was given.
+    if (best === rank.fresh) break;
+  }
+  return chosen;
+}
+
+/** Lower is better; infinite is not now. */
+function scoreOf(choice: Choice, piece: number, others: number): number {
+  const sentAt = choice.sourceSentAt[piece] ?? 0;
+  if (sentAt === 0) return rank.fresh + others;
+  if (!choice.isPatient) return rank.known + others;
+  const age = choice.now - sentAt;
+  if (others === 0 && age < choice.comingMs) return Number.POSITIVE_INFINITY;
+  if (others > 0 && choice.isSourceComplete && age < choice.sparedMs) return Number.POSITIVE_INFINITY;
+  return rank.known + others;
+}
+
+export interface Claim {
+  /** When the source was asked, in ms. */
+  askedAt: number;
+  /** Bytes that the source still has to send until this piece is whole: those of earlier pieces too. */
+  bytesAhead: number;
+  /** What it was seen to send; undefined when nothing was seen yet. */
+  bytesPerSecond: number | undefined;
+}
+
+const settleMs = 500;
+const assumedBytesPerSecond = 1024 * 1024;
+
+/**
+ * Whether a piece that was asked for elsewhere is to be asked for here as well, at the end, when this source has
+ * nothing else to give: when it would be here in less than half of the time that is left there.
+ */
+export function isWorthTwice(claim: Claim, pieceLength: number, hereBytesPerSecond: number, now: number): boolean {
+  const waitedMs = now - claim.askedAt;
+  if (waitedMs < settleMs) return false;
+  const there = (claim.bytesAhead / Math.max(1, claim.bytesPerSecond ?? assumedBytesPerSecond)) * 1_000;
+  // What was silent for long is not about to become quick.
+  const left = Math.max(there, claim.bytesPerSecond === undefined ? waitedMs : 0);
+  return (pieceLength / Math.max(1, hereBytesPerSecond)) * 2_000 + settleMs < left;
+}

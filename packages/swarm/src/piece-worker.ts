@@ -1,0 +1,37 @@
+import { hash } from 'node:crypto';
+import { readSync, writeSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import type { PieceAnswer, PieceOrder } from './piece-checker.ts';
+
+// The thread that does for `piece-checker.ts` what would hold up the event loop: hashing, and writing what is right.
+
+let own = Buffer.alloc(0);
+
+parentPort?.on('message', (order: PieceOrder) => parentPort?.postMessage(answer(order)));
+
+function answer(order: PieceOrder): PieceAnswer {
+  const { id } = order;
+  try {
+    return { id, isRight: order.memory ? write(order, order.memory) : look(order) };
+  } catch (thrown) {
+    const { message, code } = thrown as NodeJS.ErrnoException;
+    return { id, error: { message, code } };
+  }
+}
+
+function write({ fd, position, length, digest }: PieceOrder, memory: SharedArrayBuffer): boolean {
+  const bytes = new Uint8Array(memory, 0, length);
+  if (hash('sha1', bytes) !== digest) return false;
+  for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, position + done);
+  return true;
+}
+
+function look({ fd, position, length, digest }: PieceOrder): boolean {
+  if (own.length < length) own = Buffer.alloc(length);
+  for (let done = 0; done < length; ) {
+    const read = readSync(fd, own, done, length - done, position + done);
+    if (read === 0) return false;
+    done += read;
+  }
+  return hash('sha1', own.subarray(0, length)) === digest;
+}
