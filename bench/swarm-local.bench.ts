@@ -1,0 +1,186 @@
+import { createHash, randomFillSync } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Pack } from '@starling/shared/manifest.ts';
+import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
+import { aria2 } from './swarm/aria2.ts';
+import { type Contestant, type Usage, usageOf } from './swarm/contestant.ts';
+import { libtorrent } from './swarm/libtorrent.ts';
+import { starling } from './swarm/starling.ts';
+import { transmission } from './swarm/transmission.ts';
+
+// One seeder to one and to four receivers on loopback, each a process, the whole path: fetched, verified, written. The
+// contestants take turns, so that an hour with other work on the machine is as bad for one as for the other.
+
+const MiB = 1024 * 1024;
+const contestants: Contestant[] = [starling, libtorrent, aria2, transmission];
+
+interface Measured extends Usage {
+  contestant: string;
+  receivers: number;
+  seconds: number;
+  seedCopies: number;
+}
+
+export async function run(commandLine: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: commandLine,
+    options: {
+      mebibytes: { type: 'string', default: '1024' },
+      rounds: { type: 'string', default: '3' },
+      receivers: { type: 'string', default: '1,4' },
+      only: { type: 'string', default: contestants.map(({ name }) => name).join(',') },
+      folder: { type: 'string', default: await memoryFolder() },
+    },
+  });
+  const folder = await mkdtemp(join(values.folder, 'starling-swarm-bench-'));
+  try {
+    const present: Contestant[] = [];
+    const versions: Record<string, string> = {};
+    for (const contestant of contestants.filter(({ name }) => values.only.split(',').includes(name))) {
+      const found = await contestant.version();
+      if ('missing' in found)
+        process.stderr.write(`\n*** ${contestant.name} IS NOT COMPARED: ${found.missing} ***\n\n`);
+      else {
+        present.push(contestant);
+        versions[contestant.name] = found.version;
+      }
+    }
+    const seedFile = join(folder, 'pack');
+    const pack = await writePack(seedFile, Number(values.mebibytes) * MiB);
+    const measured: Measured[] = [];
+    for (const receivers of values.receivers.split(',').map(Number)) {
+      for (let round = 0; round < Number(values.rounds); round += 1) {
+        for (const contestant of present) {
+          const result = await race(contestant, receivers, folder, seedFile, pack);
+          measured.push(result);
+          process.stderr.write(`${describe(result, pack)}\n`);
+        }
+      }
+    }
+    print(measured, pack, versions);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function race(
+  contestant: Contestant,
+  receivers: number,
+  base: string,
+  seedFile: string,
+  pack: Pack,
+): Promise<Measured> {
+  const folder = await mkdtemp(join(base, `${contestant.name}-`));
+  const targets = Array.from({ length: receivers }, (_, index) => join(folder, `receiver-${index}`, 'pack'));
+  await warm(folder, receivers * pack.sizeBytes);
+  for (const target of targets) await mkdir(join(target, '..'));
+  const racers = await contestant.start({ folder, seedFile, pack, targets });
+  try {
+    const already = await usageOf(racers.pids());
+    const startedAt = performance.now();
+    await racers.go();
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const used = await usageOf(racers.pids());
+    const seedCopies = (await racers.seedSentBytes()) / pack.sizeBytes;
+    await racers.stop();
+    for (const target of targets)
+      if ((await sha256Of(target)) !== pack.sha256) throw new Error(`${contestant.name}: ${target} is not the pack`);
+    return {
+      contestant: contestant.name,
+      receivers,
+      seconds,
+      cpuSeconds: used.cpuSeconds - already.cpuSeconds,
+      peakMb: used.peakMb,
+      seedCopies,
+    };
+  } finally {
+    await racers.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Memory that was idle is slow to touch on some virtual machines: touched and given back before every race. */
+async function warm(folder: string, bytes: number): Promise<void> {
+  const path = join(folder, 'warm');
+  const file = await open(path, 'w');
+  const block = Buffer.alloc(8 * MiB, 1);
+  for (let written = 0; written < bytes; written += block.length) await file.write(block);
+  await file.close();
+  await rm(path);
+}
+
+async function writePack(path: string, sizeBytes: number): Promise<Pack> {
+  const hasher = new TorrentHasher('pack', sizeBytes);
+  const sha256 = createHash('sha256');
+  const file = await open(path, 'w');
+  for (let left = sizeBytes; left > 0; ) {
+    const block = randomFillSync(Buffer.allocUnsafe(Math.min(left, 8 * MiB)));
+    hasher.update(block);
+    sha256.update(block);
+    await file.write(block);
+    left -= block.length;
+  }
+  await file.close();
+  return { sha256: sha256.digest('hex'), sizeBytes, torrent: hasher.finish() };
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 4 * MiB })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** Where writing costs no disk, so that the swarm is what is measured. */
+async function memoryFolder(): Promise<string> {
+  return access('/dev/shm').then(
+    () => '/dev/shm',
+    () => tmpdir(),
+  );
+}
+
+const rate = ({ receivers, seconds }: Measured, pack: Pack) => (receivers * pack.sizeBytes) / MiB / seconds;
+const cpuPerGib = ({ receivers, cpuSeconds }: Measured, pack: Pack) =>
+  cpuSeconds / ((receivers * pack.sizeBytes) / (1024 * MiB));
+
+const describe = (result: Measured, pack: Pack) =>
+  `${result.contestant} 1 to ${result.receivers}: ${rate(result, pack).toFixed(0)} MiB/s, ` +
+  `${cpuPerGib(result, pack).toFixed(2)} CPU s/GiB, ${result.seedCopies.toFixed(2)} copies, ${result.peakMb} MB`;
+
+function print(measured: readonly Measured[], pack: Pack, versions: Record<string, string>): void {
+  const rows = Map.groupBy(measured, ({ contestant, receivers }) => `${receivers} ${contestant}`);
+  const medians = [...rows.values()].map((results) => {
+    const middle = (of: (result: Measured) => number) =>
+      results.map(of).sort((a, b) => a - b)[Math.floor((results.length - 1) / 2)] ?? 0;
+    const [first] = results as [Measured];
+    return {
+      receivers: first.receivers,
+      contestant: first.contestant,
+      'MiB/s': Math.round(middle((result) => rate(result, pack))),
+      'best MiB/s': Math.round(Math.max(...results.map((result) => rate(result, pack)))),
+      'CPU s/GiB': Number(middle((result) => cpuPerGib(result, pack)).toFixed(2)),
+      'seed copies': Number(middle(({ seedCopies }) => seedCopies).toFixed(3)),
+      'peak MB': Math.round(middle(({ peakMb }) => peakMb)),
+    };
+  });
+  console.table(medians);
+  const against = (receivers: number) => {
+    const these = medians.filter((row) => row.receivers === receivers);
+    const own = these.find(({ contestant }) => contestant === 'starling');
+    const others = these.filter((row) => row !== own);
+    const best = others.toSorted((a, b) => b['MiB/s'] - a['MiB/s'])[0];
+    return {
+      ratio_vs_best_peer: own && best ? Number((own['MiB/s'] / best['MiB/s']).toFixed(2)) : null,
+      cpu_seconds_per_gib: own?.['CPU s/GiB'] ?? null,
+      seed_copies: own?.['seed copies'] ?? null,
+      mib_per_second: own?.['MiB/s'] ?? null,
+      peers: Object.fromEntries(others.map(({ contestant, receivers: _, ...figures }) => [contestant, figures])),
+    };
+  };
+  process.stdout.write(
+    `${JSON.stringify({ bench: 'swarm-local', mebibytes: pack.sizeBytes / MiB, ...against(4), one_to_one: against(1), versions })}\n`,
+  );
+}

@@ -1,0 +1,83 @@
+# One member of a swarm of libtorrent, tuned for a data centre: libtorrent-member.py <pack.json> <file>.
+import base64
+import json
+import os
+import sys
+import threading
+import time
+
+import libtorrent as lt
+
+pack = json.load(open(sys.argv[1]))
+path = sys.argv[2]
+is_seed = not os.environ.get("RACE_TARGET") and os.path.exists(path)
+
+settings = lt.high_performance_seed()
+settings.update(
+    {
+        "listen_interfaces": "127.0.0.1:0",
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        "enable_incoming_utp": False,
+        "enable_outgoing_utp": False,
+        "allow_multiple_connections_per_ip": True,
+        "out_enc_policy": 2,
+        "in_enc_policy": 2,
+        "unchoke_slots_limit": -1,
+        "choking_algorithm": 0,
+        "max_out_request_queue": 3000,
+        "max_allowed_in_request_queue": 5000,
+        "request_queue_time": 10,
+        "whole_pieces_threshold": 1000,
+        "send_buffer_watermark": 16 * 1024 * 1024,
+        "send_buffer_low_watermark": 2 * 1024 * 1024,
+        "send_buffer_watermark_factor": 200,
+        "send_socket_buffer_size": 4 * 1024 * 1024,
+        "recv_socket_buffer_size": 4 * 1024 * 1024,
+        "max_queued_disk_bytes": 256 * 1024 * 1024,
+        "aio_threads": 4,
+        "hashing_threads": 2,
+        "connection_speed": 500,
+        "torrent_connect_boost": 100,
+        "mixed_mode_algorithm": 0,
+        "alert_mask": 0,
+    }
+)
+settings.update({key: json.loads(value) for key, value in json.loads(os.environ.get("LIBTORRENT_MORE", "{}")).items()})
+session = lt.session(settings)
+
+info = lt.torrent_info(lt.bdecode(b"d4:info" + base64.b64decode(pack["torrent"]["info"]) + b"e"))
+params = lt.add_torrent_params()
+params.ti = info
+params.save_path = os.path.dirname(path)
+params.renamed_files = {0: os.path.basename(path)}
+params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
+if is_seed:
+    params.flags |= lt.torrent_flags.seed_mode
+handle = session.add_torrent(params)
+while str(handle.status().state) not in ("seeding", "downloading", "finished"):
+    time.sleep(0.01)
+while session.listen_port() == 0:
+    time.sleep(0.01)
+print(f"ready 127.0.0.1:{session.listen_port()}", flush=True)
+
+
+def wait_until_complete():
+    # The write is over when nothing is queued for the disk.
+    while not handle.status().is_seeding:
+        time.sleep(0.005)
+    print("complete", flush=True)
+
+
+for line in sys.stdin:
+    word, *rest = line.split()
+    if word == "go":
+        for address in rest:
+            host, port = address.rsplit(":", 1)
+            handle.connect_peer((host, int(port)))
+        if not is_seed:
+            threading.Thread(target=wait_until_complete, daemon=True).start()
+    if word == "sent":
+        print(f"sent {handle.status().total_payload_upload}", flush=True)
