@@ -206,6 +206,11 @@ const cases: Record<string, (client: Client) => Promise<() => Promise<unknown>>>
     await addIdentity(test.database, { kind: 'worker', name, region: null }, name);
     return () => client.identities.revoke.mutate({ kind: 'worker', name });
   },
+  'machines.decommission': async (client) => {
+    const name = fresh('agent');
+    await addIdentity(test.database, { kind: 'agent', name, region: 'eu' }, name);
+    return () => client.machines.decommission.mutate({ ids: [name], reason: 'scrapped' });
+  },
   'jobs.create': async (client) => {
     const name = await project();
     return () => client.jobs.create.mutate({ project: name });

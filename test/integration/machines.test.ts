@@ -1,7 +1,8 @@
 import { grantToken } from '@starling/server/accounts/tokens.ts';
+import { foldHubReport } from '@starling/server/fleet/fold-hub-report.ts';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deploymentMachines, deployments, machineProjects, machines } from '../../drizzle/schema/index.ts';
+import { deploymentMachines, deployments, identities, machineProjects, machines } from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { addBuild, addProject, addRegions } from '../postgres/sample-rows.ts';
@@ -230,4 +231,33 @@ describe('the machines of a deployment', () => {
     const seconds = (Date.parse(middle.at) - Date.parse('2026-01-01')) / 1_000;
     expect(middle.done).toBe(seconds - Math.floor(seconds / 10));
   });
+});
+
+it('machines are taken out of the fleet, come back with nothing that is still on its way, and history keeps them', async () => {
+  await machine('old-1');
+  await machine('old-2', { region: 'us' });
+  await test.database
+    .insert(identities)
+    .values({ kind: 'agent', name: 'old-1', region: 'eu', tokenHash: 'hash of old-1' });
+  await expect(
+    api.as('viewer-token').machines.decommission.mutate({ ids: ['old-1'], reason: '' }),
+  ).rejects.toMatchObject({ data: { starlingCode: 'FORBIDDEN' } });
+  await expect(admin().machines.decommission.mutate({ ids: ['old-1', 'never-1'], reason: '' })).rejects.toThrow(
+    'There is no machine "never-1".',
+  );
+  expect(await names({ find: 'old-' }), 'nothing was done').toEqual(['old-1', 'old-2']);
+  const said = { ids: ['old-2', 'old-1', 'old-1'], reason: 'scrapped' };
+  expect(await admin().machines.decommission.mutate(said)).toEqual({ decommissioned: ['old-1', 'old-2'] });
+  expect(await names({ find: 'old-' })).toEqual([]);
+  // A report that its hub had not yet passed on.
+  const late = { machine: 'old-1', labels: {}, agentVersion: '1', address: 'a', connected: true };
+  await foldHubReport(test.database, { hub: 'h', region: 'eu', machines: [late], reports: [], progress: [] });
+  expect(await names({ find: 'old-' })).toEqual([]);
+  const [audited] = await admin().audit.list.query({ action: 'machine.decommission' });
+  expect(audited).toMatchObject({
+    target: '2 machines',
+    details: { machines: ['old-1', 'old-2'], reason: 'scrapped' },
+  });
+  await expect(admin().machines.decommission.mutate({ ids: ['old-2'], reason: '' })).rejects.toThrow('no machine');
+  expect(await admin().machines.decommission.mutate({ ids: ['old-1'], reason: '' })).toEqual({ decommissioned: [] });
 });

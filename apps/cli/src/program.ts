@@ -21,6 +21,7 @@ import { identityCommand } from './commands/identity.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
 import { logsCommand } from './commands/logs.ts';
+import { machineCommand } from './commands/machine.ts';
 import { machinesCommand } from './commands/machines.ts';
 import { openCommand } from './commands/open.ts';
 import { projectCommand } from './commands/project.ts';
@@ -79,6 +80,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(statusCommand(open));
   program.addCommand(watchCommand(open));
   program.addCommand(machinesCommand(open));
+  program.addCommand(machineCommand(open));
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
   program.addCommand(tasksCommand(open));

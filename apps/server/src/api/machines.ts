@@ -3,10 +3,13 @@ import { buildId, machineId, projectName } from '@starling/shared/words.ts';
 import { and, desc, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { deploymentMachines, deployments, machineProjects, machines } from '../../../../drizzle/schema/index.ts';
+import { recordAudit } from '../audit/record.ts';
+import { announce } from '../db/changes.ts';
 import { countMachines, listMachines } from '../fleet/list-machines.ts';
 import { machineStates } from '../fleet/machine-states.ts';
 import { offlineAfterMs } from '../fleet/online.ts';
-import { somewhere, visibleIn, visibleNames } from './scopes.ts';
+import { revokeIdentity } from '../identities/revoke.ts';
+import { everywhere, somewhere, visibleIn, visibleNames } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const filters = {
@@ -75,4 +78,41 @@ export const machinesRouter = router({
         recentDeployments: recent.map(({ outcome, ...rest }) => ({ ...outcome, ...rest })),
       };
     }),
+
+  /**
+   * Takes machines that are no more, or are to be of another use, out of the fleet: their agents are shut out, and they are
+   * neither listed nor counted any longer. What history says of them stays. NOT_FOUND, and nothing done, when one of them
+   * is not known at all; doing it twice is harmless.
+   */
+  decommission: needs('administer', everywhere)
+    .input(z.object({ ids: z.array(machineId).min(1).max(500), reason: z.string().trim().max(1_000).default('') }))
+    .mutation(({ ctx, input }) =>
+      ctx.database.transaction(async (tx) => {
+        const ids = [...new Set(input.ids)].toSorted();
+        const gone: string[] = [];
+        for (const id of ids) {
+          const identity = await revokeIdentity(tx, 'agent', id, ctx.caller.name);
+          const rows = await tx.delete(machines).where(eq(machines.id, id)).returning({ id: machines.id });
+          if (!identity && rows.length === 0) {
+            throw new StarlingError('NOT_FOUND', `There is no machine "${id}".`, {
+              field: 'ids',
+              fix: 'List them with: starling machines',
+            });
+          }
+          if (identity?.revoked || rows.length > 0) gone.push(id);
+        }
+        if (gone.length === 0) return { decommissioned: gone };
+        await announce(tx, 'machines');
+        const target = gone.length === 1 ? gone[0]! : `${gone.length} machines`;
+        await recordAudit(tx, {
+          actor: ctx.caller.name,
+          action: 'machine.decommission',
+          project: null,
+          target,
+          details: { machines: gone, reason: input.reason },
+          requestId: ctx.requestId,
+        });
+        return { decommissioned: gone };
+      }),
+    ),
 });

@@ -38,6 +38,7 @@ describe('every procedure', () => {
       'doctor.',
       'freezes.',
       'identities.',
+      'machines.',
       'projects.',
       'retention.',
       'webhooks.',

@@ -5,7 +5,7 @@ import type { Database } from '../db/connect.ts';
 
 // Machines' reports become rows here, a whole batch with a few statements. Each carries its machine's sequence number,
 // and a row only ever moves on to a higher one, so repeats and reordering change nothing. A hub speaks for the machines of
-// its region alone: what it says of one that enrolled in another region is left out.
+// its region alone: what it says of one that enrolled in another region, or was shut out, is left out.
 
 export async function foldHubReport(database: Database, report: HubReport): Promise<void> {
   const machines = newestOf(report.machines, (machine) => machine.machine);
@@ -26,7 +26,8 @@ export async function foldHubReport(database: Database, report: HubReport): Prom
         from jsonb_to_recordset(${JSON.stringify(machines)}::jsonb)
           as r(machine text, labels jsonb, "agentVersion" text, address text, connected boolean)
         where not exists (
-          select from identities where kind = 'agent' and name = r.machine and region <> ${report.region})
+          select from identities where kind = 'agent' and name = r.machine
+            and (region <> ${report.region} or revoked_at is not null))
         order by r.machine
         on conflict (id) do update set region = excluded.region, labels = excluded.labels,
           agent_version = excluded.agent_version, address = excluded.address, hub = excluded.hub,
