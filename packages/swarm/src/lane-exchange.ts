@@ -4,6 +4,7 @@ import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { Intake, type IntakeEnd } from './lane-intake.ts';
 import type { LaneLimits } from './lane-limits.ts';
 import { Outlet, type OutletNews } from './lane-outlet.ts';
+import { monotonicMs } from './monotonic.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
 import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
@@ -40,6 +41,8 @@ interface Source {
   failures: number;
   /** No attempt before this moment. */
   retryAt: number;
+  /** Calls in a row that were taken and ended without a word. */
+  silentEnds: number;
   stockUntil: number;
 }
 
@@ -118,7 +121,7 @@ export class LaneExchange {
     }
     for (const [address, peer] of named) {
       if (!this.#sources.has(address))
-        this.#sources.set(address, { peer, intake: undefined, failures: 0, retryAt: 0, stockUntil: 0 });
+        this.#sources.set(address, { peer, intake: undefined, failures: 0, retryAt: 0, silentEnds: 0, stockUntil: 0 });
     }
     this.#tellStockPeers();
     this.#connect();
@@ -159,7 +162,7 @@ export class LaneExchange {
   }
 
   #tick(): void {
-    const now = Date.now();
+    const now = monotonicMs();
     for (const intake of [...this.#intakes]) intake.tick(now);
     for (const outlet of [...this.#outlets]) outlet.tick(now);
     this.#connect();
@@ -170,7 +173,7 @@ export class LaneExchange {
   #connect(): void {
     const { book, mayConnect } = this.#parts;
     if (this.#isClosed || book.isComplete) return;
-    const now = Date.now();
+    const now = monotonicMs();
     for (const [address, source] of this.#sources) {
       if (source.intake || now < source.retryAt || now < source.stockUntil) continue;
       if (now < (this.#distrusted.get(address) ?? 0) || !mayConnect()) continue;
@@ -201,6 +204,7 @@ export class LaneExchange {
 
   #onOpen(source: Source, intake: Intake): void {
     source.failures = 0;
+    source.silentEnds = 0;
     for (const [piece, bit] of intake.sourceHas.entries()) this.#holders[piece]! += bit;
     this.#fill(intake);
   }
@@ -212,11 +216,13 @@ export class LaneExchange {
     intake.asked.clear();
     this.#unclaim(intake);
     if (source.intake === intake) source.intake = undefined;
-    const now = Date.now();
+    const now = monotonicMs();
     source.failures += 1;
     source.retryAt = now + Math.min(maxPauseMs, firstPauseMs * 2 ** source.failures);
     if (why === 'self') source.retryAt = Number.POSITIVE_INFINITY;
-    if (why === 'foreign' || why === 'otherVersion') {
+    if (why === 'silent') source.silentEnds += 1;
+    // One that was killed while it took the call looks like a stock client, once.
+    if (why === 'foreign' || why === 'otherVersion' || source.silentEnds >= 2) {
       source.stockUntil = now + limits.stockMs;
       this.#tellStockPeers();
     }
@@ -224,7 +230,7 @@ export class LaneExchange {
   }
 
   #tellStockPeers(): void {
-    const now = Date.now();
+    const now = monotonicMs();
     this.#parts.onStockPeers(
       [...this.#sources.values()].filter(({ stockUntil }) => now < stockUntil).map(({ peer }) => peer),
     );
@@ -267,7 +273,7 @@ export class LaneExchange {
 
   #choose(intake: Intake): number | undefined {
     const { limits, book } = this.#parts;
-    const now = Date.now();
+    const now = monotonicMs();
     const chosen = choosePiece({
       open: this.#open,
       holders: this.#holders,
@@ -324,7 +330,7 @@ export class LaneExchange {
         book.mark(piece);
       } else {
         if (!this.#claims.has(piece)) this.#open[piece] = 1;
-        this.#distrusted.set(addressOf(intake.peer), Date.now() + this.#parts.limits.distrustMs);
+        this.#distrusted.set(addressOf(intake.peer), monotonicMs() + this.#parts.limits.distrustMs);
         onBadPeer(intake.peer, piece);
         intake.close('defect');
         this.#fillAll();

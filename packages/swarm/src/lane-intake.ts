@@ -15,11 +15,22 @@ import {
   unpackBits,
 } from './lane-frames.ts';
 import type { LaneLimits } from './lane-limits.ts';
+import { monotonicMs } from './monotonic.ts';
 import type { PieceBook } from './piece-book.ts';
 import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 
-/** Why a lane ended. `foreign`: the other side speaks something else, as a stock client does. */
-export type IntakeEnd = 'closed' | 'foreign' | 'defect' | 'quiet' | 'stalled' | Exclude<LaneAnswer, 'welcome'>;
+/**
+ * Why a lane ended. `foreign`: the other side speaks something else. `silent`: it took the call and hung up without a
+ * word, as stock clients do.
+ */
+export type IntakeEnd =
+  | 'closed'
+  | 'foreign'
+  | 'silent'
+  | 'defect'
+  | 'quiet'
+  | 'stalled'
+  | Exclude<LaneAnswer, 'welcome'>;
 
 export interface IntakeEvents {
   /** The source is known, and what it has. */
@@ -68,7 +79,7 @@ export class Intake {
   /** Of late; undefined until a piece came. */
   bytesPerSecond: number | undefined;
   /** When it last had something to give that was asked for. */
-  busyAt = Date.now();
+  busyAt = monotonicMs();
   readonly #parts: IntakeParts;
   readonly #socket: Socket;
   readonly #reader: FrameReader;
@@ -84,10 +95,10 @@ export class Intake {
   /** What was read but has no place until there is room. */
   #held: Buffer | undefined;
   #current: Uint8Array;
-  #heardAt = Date.now();
-  #dataAt = Date.now();
+  #heardAt = monotonicMs();
+  #dataAt = monotonicMs();
   #lastPieceAt = 0;
-  #spokeAt = Date.now();
+  #spokeAt = monotonicMs();
   #end: IntakeEnd | undefined;
 
   constructor(parts: IntakeParts) {
@@ -120,8 +131,8 @@ export class Intake {
 
   /** Asks for a piece; `onPiece`, `onLater` or the end of the lane follows. */
   ask(piece: number, isKnowing: boolean): void {
-    if (this.asked.size === 0) this.#dataAt = Date.now();
-    this.busyAt = Date.now();
+    if (this.asked.size === 0) this.#dataAt = monotonicMs();
+    this.busyAt = monotonicMs();
     this.asked.set(piece, this.busyAt);
     this.#say(encodeFrame({ type: 'ask', piece, isKnowing }));
   }
@@ -171,7 +182,7 @@ export class Intake {
   }
 
   #say(bytes: Buffer): void {
-    this.#spokeAt = Date.now();
+    this.#spokeAt = monotonicMs();
     if (!this.#socket.destroyed) this.#socket.write(bytes);
   }
 
@@ -183,7 +194,7 @@ export class Intake {
 
   /** False when the socket is to wait until there is room. */
   #onBytes(bytes: number): boolean {
-    this.#heardAt = Date.now();
+    this.#heardAt = monotonicMs();
     try {
       if (this.#current === this.#bounce) this.#feed(this.#bounce.subarray(0, bytes));
       else this.#reader.advance(bytes);
@@ -284,7 +295,7 @@ export class Intake {
       this.sourceCount += 1;
       events.onHave(this, piece);
     } else if (frame.type === 'sent') {
-      this.sourceSentAt[piece] = frame.isDone ? Date.now() : promised;
+      this.sourceSentAt[piece] = frame.isDone ? monotonicMs() : promised;
     } else if (frame.type === 'back') {
       this.sourceSentAt[piece] = 0;
     } else if (frame.type === 'later' && this.asked.delete(piece)) {
@@ -313,7 +324,7 @@ export class Intake {
   }
 
   #onData({ piece, length }: DataFrame): void {
-    const now = Date.now();
+    const now = monotonicMs();
     this.#dataAt = now;
     this.busyAt = now;
     this.#isFilling = false;
@@ -344,9 +355,8 @@ export class Intake {
     clearTimeout(this.#helloTimer);
     this.#parts.buffers.forget(this.#onRoom);
     this.#drop();
-    // Whoever takes the call and hangs up without a word does not know lanes.
     const wasReached = this.#socket.bytesWritten > 0 && this.#socket.bytesRead === 0;
-    this.#end ??= this.isOpen ? 'closed' : wasReached ? 'foreign' : 'closed';
+    this.#end ??= !this.isOpen && wasReached ? 'silent' : 'closed';
     this.#parts.events.onEnd(this, this.#end);
   }
 }

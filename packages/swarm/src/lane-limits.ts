@@ -35,7 +35,7 @@ export interface LaneLimits {
 }
 
 export const defaultLaneLimits: LaneLimits = {
-  receiveBudgetBytes: 64 * MiB,
+  receiveBudgetBytes: 40 * MiB,
   chunkBytes: 512 * KiB,
   sendingAtOnce: 4,
   slowAfterMs: 1_000,

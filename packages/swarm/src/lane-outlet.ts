@@ -11,6 +11,7 @@ import {
   unpackBits,
 } from './lane-frames.ts';
 import type { LaneLimits } from './lane-limits.ts';
+import { monotonicMs } from './monotonic.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
 import type { Uplink, Waiting } from './uplink.ts';
@@ -63,8 +64,8 @@ export class Outlet implements Waiting {
   #isCancelled = false;
   #receiverCount = 0;
   #piecesSent = 0;
-  #heardAt = Date.now();
-  #spokeAt = Date.now();
+  #heardAt = monotonicMs();
+  #spokeAt = monotonicMs();
 
   constructor(parts: OutletParts) {
     const { socket, book, infoHash, member, head, receiver, limits } = parts;
@@ -162,7 +163,7 @@ export class Outlet implements Waiting {
   /** Resolves when the system has taken the bytes, or the socket is closed; the buffer is free again then. */
   #write(header: Buffer, bytes: Buffer): Promise<void> {
     const { socket } = this.#parts;
-    this.#spokeAt = Date.now();
+    this.#spokeAt = monotonicMs();
     return new Promise((resolve) => {
       socket.cork();
       socket.write(header);
@@ -172,13 +173,13 @@ export class Outlet implements Waiting {
   }
 
   #say(bytes: Buffer): void {
-    this.#spokeAt = Date.now();
+    this.#spokeAt = monotonicMs();
     const { socket } = this.#parts;
     if (!socket.destroyed) socket.write(bytes);
   }
 
   #onBytes(bytes: Buffer): void {
-    this.#heardAt = Date.now();
+    this.#heardAt = monotonicMs();
     try {
       for (let rest = bytes; rest.length > 0 && !this.#parts.socket.destroyed; ) {
         const target = this.#reader.target();

@@ -1,4 +1,5 @@
 import type { LaneLimits } from './lane-limits.ts';
+import { monotonicMs } from './monotonic.ts';
 
 /** Somebody who waits to be sent a piece. */
 export interface Waiting {
@@ -39,7 +40,7 @@ export class Uplink {
       const next = this.#next();
       if (!next) return;
       this.#waiting.delete(next);
-      this.#sending.set(next, Date.now());
+      this.#sending.set(next, monotonicMs());
       void next.sendOne().then((isMore) => {
         this.#sending.delete(next);
         if (isMore) this.#waiting.add(next);
@@ -50,7 +51,7 @@ export class Uplink {
 
   #next(): Waiting | undefined {
     if (this.#sending.size >= this.#limits.maxSending) return undefined;
-    const since = Date.now() - this.#limits.slowAfterMs;
+    const since = monotonicMs() - this.#limits.slowAfterMs;
     let counted = 0;
     for (const startedAt of this.#sending.values()) if (startedAt >= since) counted += 1;
     if (counted < this.#limits.sendingAtOnce) return this.#waiting.values().next().value;
