@@ -2,7 +2,7 @@ import { createHash, randomFillSync } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
@@ -34,6 +34,7 @@ export async function run(commandLine: string[]): Promise<void> {
       receivers: { type: 'string', default: '1,4' },
       only: { type: 'string', default: contestants.map(({ name }) => name).join(',') },
       folder: { type: 'string', default: await memoryFolder() },
+      fresh: { type: 'boolean', default: false },
     },
   });
   const folder = await mkdtemp(join(values.folder, 'starling-swarm-bench-'));
@@ -55,7 +56,7 @@ export async function run(commandLine: string[]): Promise<void> {
     for (const receivers of values.receivers.split(',').map(Number)) {
       for (let round = 0; round < Number(values.rounds); round += 1) {
         for (const contestant of present) {
-          const result = await race(contestant, receivers, folder, seedFile, pack);
+          const result = await race(contestant, receivers, folder, seedFile, pack, values.fresh);
           measured.push(result);
           process.stderr.write(`${describe(result, pack)}\n`);
         }
@@ -73,11 +74,15 @@ async function race(
   base: string,
   seedFile: string,
   pack: Pack,
+  isFresh: boolean,
 ): Promise<Measured> {
   const folder = await mkdtemp(join(base, `${contestant.name}-`));
   const targets = Array.from({ length: receivers }, (_, index) => join(folder, `receiver-${index}`, 'pack'));
-  await warm(folder, receivers * pack.sizeBytes);
-  for (const target of targets) await mkdir(join(target, '..'));
+  for (const target of targets) {
+    await mkdir(dirname(target));
+    await fill(target, pack.sizeBytes);
+  }
+  if (isFresh) for (const target of targets) await rm(target);
   const racers = await contestant.start({ folder, seedFile, pack, targets });
   try {
     const already = await usageOf(racers.pids());
@@ -103,14 +108,16 @@ async function race(
   }
 }
 
-/** Memory that was idle is slow to touch on some virtual machines: touched and given back before every race. */
-async function warm(folder: string, bytes: number): Promise<void> {
-  const path = join(folder, 'warm');
+/**
+ * Memory that was idle is slow to touch on some virtual machines. So the files are there before the race, full of other
+ * bytes, and are overwritten in place; with `--fresh` they are deleted again, and their memory is only warm.
+ */
+async function fill(path: string, bytes: number): Promise<void> {
   const file = await open(path, 'w');
   const block = Buffer.alloc(8 * MiB, 1);
-  for (let written = 0; written < bytes; written += block.length) await file.write(block);
+  for (let left = bytes; left > 0; left -= block.length)
+    await file.write(block.subarray(0, Math.min(left, block.length)));
   await file.close();
-  await rm(path);
 }
 
 async function writePack(path: string, sizeBytes: number): Promise<Pack> {

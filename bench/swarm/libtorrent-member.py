@@ -1,4 +1,4 @@
-# One member of a swarm of libtorrent, tuned for a data centre: libtorrent-member.py <pack.json> <file>.
+# One member of a swarm of libtorrent, tuned for a data centre: libtorrent-member.py <pack.json> <file> seed|receiver.
 import base64
 import json
 import os
@@ -10,7 +10,7 @@ import libtorrent as lt
 
 pack = json.load(open(sys.argv[1]))
 path = sys.argv[2]
-is_seed = not os.environ.get("RACE_TARGET") and os.path.exists(path)
+is_seed = sys.argv[3] == "seed"
 
 settings = lt.high_performance_seed()
 settings.update(
@@ -45,7 +45,6 @@ settings.update(
         "alert_mask": 0,
     }
 )
-settings.update({key: json.loads(value) for key, value in json.loads(os.environ.get("LIBTORRENT_MORE", "{}")).items()})
 session = lt.session(settings)
 
 info = lt.torrent_info(lt.bdecode(b"d4:info" + base64.b64decode(pack["torrent"]["info"]) + b"e"))

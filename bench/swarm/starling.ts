@@ -17,7 +17,9 @@ export async function startLineMembers(race: Race, command: string, args: readon
   const packFile = join(race.folder, 'pack.json');
   await writeFile(packFile, JSON.stringify(race.pack));
   const files = [race.seedFile, ...race.targets];
-  const members = files.map((file) => new LineProcess(command, [...args, packFile, file]));
+  const members = files.map(
+    (file) => new LineProcess(command, [...args, packFile, file, file === race.seedFile ? 'seed' : 'receiver']),
+  );
   const addresses = await Promise.all(members.map((member) => member.expect('ready')));
   return {
     pids: () => members.map(({ pid }) => pid),
