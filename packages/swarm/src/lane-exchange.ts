@@ -78,12 +78,15 @@ export class LaneExchange {
     const { book, limits } = parts;
     const { pieceCount } = book.shape;
     this.#parts = parts;
-    this.#open = book.has.map((bit) => 1 - bit);
+    this.#open = book.wanted.map((bit, piece) => (bit && !book.has[piece] ? 1 : 0));
     this.#holders = new Uint16Array(pieceCount);
     this.#gave = new Uint8Array(pieceCount);
     this.#promises = new Uint16Array(pieceCount);
-    this.#startAt = randomInt(pieceCount);
+    // Among what is wanted, or all members that want the same few pieces would begin with the same one.
+    const wanted = [...book.wanted.keys()].filter((piece) => book.wanted[piece]);
+    this.#startAt = wanted[randomInt(Math.max(1, wanted.length))] ?? 0;
     book.onMark((piece) => this.#onMark(piece));
+    book.onWant((pieces) => this.#onWant(pieces));
     this.#timer = setInterval(() => this.#tick(), limits.tickMs).unref();
   }
 
@@ -102,10 +105,10 @@ export class LaneExchange {
     return new Set([...open, ...[...this.#outlets].map(({ receiver }) => receiver)]);
   }
 
-  /** Whether a piece is missing that no source has. */
+  /** Whether a wanted piece is missing that no source has. */
   isWanting(): boolean {
-    const { has } = this.#parts.book;
-    return has.some((bit, piece) => !bit && this.#holders[piece] === 0);
+    const { has, wanted } = this.#parts.book;
+    return wanted.some((bit, piece) => bit && !has[piece] && this.#holders[piece] === 0);
   }
 
   setPeers(peers: readonly SwarmPeer[]): void {
@@ -219,6 +222,8 @@ export class LaneExchange {
     const now = monotonicMs();
     source.failures += 1;
     source.retryAt = now + Math.min(maxPauseMs, firstPauseMs * 2 ** source.failures);
+    // It was let go because nothing was wanted; should that change, it is called at once.
+    if (why === 'closed' && this.#parts.book.isComplete) Object.assign(source, { failures: 0, retryAt: 0 });
     if (why === 'self') source.retryAt = Number.POSITIVE_INFINITY;
     if (why === 'silent') source.silentEnds += 1;
     // One that was killed while it took the call looks like a stock client, once.
@@ -324,7 +329,9 @@ export class LaneExchange {
     const { book, file, checker, digests, buffers, onBadPeer, onFileError } = this.#parts;
     try {
       const position = piece * book.shape.pieceLength;
-      const isRight = await file.use((fd) => checker.write(bytes, { fd, position, digest: digests[piece] ?? '' }));
+      const isRight = await file.use((fd) =>
+        checker.write(bytes, { fd, position, digest: digests[piece] ?? '' }, file.recordPlace(piece)),
+      );
       this.#checking.delete(piece);
       if (isRight) {
         book.mark(piece);
@@ -350,8 +357,15 @@ export class LaneExchange {
     this.#claims.delete(piece);
     for (const intake of this.#intakes) intake.tellHave(piece);
     for (const outlet of this.#outlets) outlet.tellHave(piece);
-    // Whoever has everything is called by others, and calls nobody.
+    // Whoever wants nothing is called by others, and calls nobody.
     if (this.#parts.book.isComplete) for (const intake of this.#intakes) intake.close('closed');
+  }
+
+  #onWant(pieces: readonly number[]): void {
+    const { book } = this.#parts;
+    for (const piece of pieces) if (!book.has[piece] && !this.#checking.has(piece)) this.#open[piece] = 1;
+    this.#connect();
+    this.#fillAll();
   }
 
   #onPromise(to: Outlet, piece: number): void {

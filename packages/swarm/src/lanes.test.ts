@@ -9,6 +9,7 @@ import { encodeFrame, encodeHello, headerBytes, helloBytes, packBits } from './l
 import type { LaneLimits } from './lane-limits.ts';
 import { openSwarm } from './open-swarm.ts';
 import type { BadPeer, Swarm } from './swarm.ts';
+import { stockClient } from './test-stock-client.ts';
 import { randomPack, sha256Of, temporaryFolder, until } from './test-swarms.ts';
 
 const MiB = 1024 * 1024;
@@ -310,48 +311,3 @@ describe('who speaks BitTorrent only', () => {
     expect(await sha256Of(join(folder, 'empty'))).toBe(pack.sha256);
   });
 });
-
-/** WebTorrent as it is, without lanes. */
-async function stockClient(pack: Pack, file: string) {
-  const { default: WebTorrent } = await import('webtorrent');
-  const { PackFile } = await import('./pack-file.ts');
-  const { PieceChecker } = await import('./piece-checker.ts');
-  const { pieceDigests } = await import('./torrent-info.ts');
-  const off = {
-    dht: false,
-    lsd: false,
-    utPex: false,
-    natUpnp: false,
-    natPmp: false,
-    utp: false,
-    tracker: false,
-  } as const;
-  const client = new WebTorrent({
-    ...off,
-    webSeeds: false,
-    secure: 0,
-    torrentPort: { host: '127.0.0.1', port: 0 },
-    maxConns: 50,
-  });
-  const checker = new PieceChecker();
-  onTestFinished(async () => {
-    await new Promise<void>((resolve) => client.destroy(() => resolve()));
-    await checker.close();
-  });
-  await new Promise<void>((resolve) => client.once('listening', () => resolve()));
-  const preloadedStore = await PackFile.open(file, pack.sizeBytes, pack.torrent.pieceLength);
-  const digests = pieceDigests(pack).map((digest) => digest.toString('hex'));
-  const has = await preloadedStore.scan(digests, (place) => checker.look(place), never);
-  const info = Buffer.from(pack.torrent.info, 'base64');
-  const torrent = client.add(Buffer.concat([Buffer.from('d4:info'), info, Buffer.from('e')]), {
-    ...{ preloadedStore, storeCacheSlots: 0, strategy: 'sequential', deselect: false, uploads: 10 },
-    bitfield: packBits(has),
-  });
-  await new Promise<void>((resolve) => torrent.once('ready', () => resolve()));
-  const { port } = client.address() as AddressInfo;
-  return {
-    address: { host: '127.0.0.1', port },
-    call: ({ host, port: to }: SwarmPeer) => torrent.addPeer(`${host}:${to}`),
-    isDone: () => torrent.done,
-  };
-}

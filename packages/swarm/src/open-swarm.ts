@@ -8,14 +8,16 @@ import WebTorrent from 'webtorrent';
 import { fileError } from './file-error.ts';
 import { greet } from './lane-door.ts';
 import { LaneExchange } from './lane-exchange.ts';
+import type { PackShape } from './lane-frames.ts';
 import { defaultLaneLimits, type LaneLimits } from './lane-limits.ts';
 import { type Look, PackFile } from './pack-file.ts';
 import { PackMembership } from './pack-membership.ts';
 import { PieceBook } from './piece-book.ts';
 import { PieceBuffers } from './piece-buffers.ts';
 import { PieceChecker } from './piece-checker.ts';
+import { piecesIn } from './piece-ranges.ts';
 import { StockClients } from './stock-clients.ts';
-import type { Membership, Swarm, SwarmOptions } from './swarm.ts';
+import type { JoinOptions, Membership, Swarm, SwarmOptions } from './swarm.ts';
 import { checkTorrent, pieceDigests } from './torrent-info.ts';
 import { Uplink } from './uplink.ts';
 
@@ -83,7 +85,7 @@ class OpenSwarm implements Swarm {
     pool.tcpServer.on('connection', (socket: Socket) => this.#accept(socket, pool._onTCPConnectionBound));
   }
 
-  async join(pack: Pack, filePath: string): Promise<Membership> {
+  async join(pack: Pack, filePath: string, { ranges }: JoinOptions = {}): Promise<Membership> {
     const defect = checkTorrent(pack);
     if (defect) {
       throw new StarlingError('INVALID_INPUT', `pack ${pack.sha256}: the torrent ${defect}`, {
@@ -91,15 +93,18 @@ class OpenSwarm implements Swarm {
         fix: 'Build the commit again; a manifest whose torrent does not fit its pack cannot be fetched.',
       });
     }
-    const { infoHash } = pack.torrent;
+    const { infoHash, pieceLength } = pack.torrent;
+    const pieceCount = Math.ceil(pack.sizeBytes / pieceLength);
+    const shape = { sizeBytes: pack.sizeBytes, pieceLength, pieceCount };
+    const wanted = ranges && piecesIn(ranges, shape);
     if (this.#closing.signal.aborted) throw new StarlingError('UNAVAILABLE', 'the swarm is closed');
     if (this.#memberships.has(infoHash)) throw new StarlingError('CONFLICT', `already in the swarm ${infoHash}`);
     this.#memberships.set(infoHash, undefined);
     try {
-      const file = await PackFile.open(filePath, pack.sizeBytes, pack.torrent.pieceLength).catch((error: unknown) => {
+      const file = await PackFile.open(filePath, pack.sizeBytes, pieceLength).catch((error: unknown) => {
         throw fileError(filePath, error);
       });
-      const membership = await this.#joinWith(pack, file).catch(async (error: unknown) => {
+      const membership = await this.#joinWith(pack, file, shape, wanted).catch(async (error: unknown) => {
         await file.closed().catch(() => undefined);
         throw error;
       });
@@ -115,15 +120,15 @@ class OpenSwarm implements Swarm {
     return this.#closed;
   }
 
-  async #joinWith(pack: Pack, file: PackFile): Promise<Membership> {
-    const { infoHash, pieceLength } = pack.torrent;
+  async #joinWith(pack: Pack, file: PackFile, shape: PackShape, wanted: Uint8Array | undefined): Promise<Membership> {
+    const { infoHash } = pack.torrent;
     const digests = pieceDigests(pack).map((digest) => digest.toString('hex'));
     const look: Look = (place) => this.#checker.look(place);
-    const has = await file.scan(digests, look, this.#closing.signal).catch((error: unknown) => {
+    const has = await file.scan(infoHash, digests, look, this.#closing.signal).catch((error: unknown) => {
       throw fileError(file.path, error);
     });
     if (this.#closing.signal.aborted) throw new StarlingError('UNAVAILABLE', 'the swarm is closed');
-    const book = new PieceBook({ sizeBytes: pack.sizeBytes, pieceLength, pieceCount: digests.length }, has);
+    const book = new PieceBook(shape, has, wanted);
     const mayConnect = () => this.#connectionCount() < this.#options.maxConnections;
     const onError = (error: Error) => membership.fail(error);
     const stock = new StockClients({ client: this.#client, self: this.address, pack, file, book, mayConnect, onError });

@@ -2,13 +2,16 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import type { ChunkStore } from 'webtorrent';
+import { PieceRecord, possiblePieces, type RecordPlace } from './piece-record.ts';
 
 const open = promisify(fs.open);
 const read = promisify(fs.read);
+const write = promisify(fs.write);
 const fstat = promisify(fs.fstat);
 const ftruncate = promisify(fs.ftruncate);
 
 const scansAtOnce = 2;
+const one = Uint8Array.of(1);
 
 /** Whether a file holds the bytes of a digest at a place. */
 export type Look = (place: { fd: number; position: number; length: number; digest: string }) => Promise<boolean>;
@@ -23,6 +26,7 @@ export class PackFile implements ChunkStore {
   readonly path: string;
   readonly #fd: number;
   readonly #sizeBytes: number;
+  #record: PieceRecord | undefined;
   #underWay = 0;
   #closing: PromiseWithResolvers<void> | undefined;
 
@@ -44,8 +48,9 @@ export class PackFile implements ChunkStore {
    * `look` says of one place whether it holds those bytes. Ends early, with what was found so far, when `signal` is
    * aborted.
    */
-  async scan(digests: readonly string[], look: Look, signal: AbortSignal): Promise<Uint8Array> {
+  async scan(infoHash: string, digests: readonly string[], look: Look, signal: AbortSignal): Promise<Uint8Array> {
     const found = new Uint8Array(digests.length);
+    const possible = await possiblePieces(this.path, infoHash, digests.length);
     const { size } = await fstat(this.#fd);
     // Bytes past the end belong to something else that once lay here; they would make the pack's digest wrong.
     if (size > this.#sizeBytes) await ftruncate(this.#fd, this.#sizeBytes);
@@ -54,11 +59,30 @@ export class PackFile implements ChunkStore {
         const position = index * this.chunkLength;
         const length = this.#lengthOf(index);
         if (position + length > size) return;
+        if (possible && !possible[index]) continue;
         if (await look({ fd: this.#fd, position, length, digest: digests[index] ?? '' })) found[index] = 1;
       }
     };
     await Promise.all(Array.from({ length: scansAtOnce }, (_, first) => scanFrom(first)));
+    if (!signal.aborted && found.includes(0)) this.#record = await PieceRecord.begin(this.path, infoHash, found);
     return found;
+  }
+
+  /** Where a thread that writes a piece notes that it did; undefined when no record is kept. */
+  recordPlace(piece: number): RecordPlace | undefined {
+    return this.#record?.placeOf(piece);
+  }
+
+  /** Notes a piece that was written and verified, unless the thread that wrote it did. */
+  async note(piece: number): Promise<void> {
+    const place = this.#record?.placeOf(piece);
+    if (place && !this.#closing)
+      await this.use(() => write(place.fd, one, 0, 1, place.position)).catch(() => undefined);
+  }
+
+  /** Every piece is there: the record is of no use any more. */
+  async removeRecord(): Promise<void> {
+    await this.#record?.remove().catch(() => undefined);
   }
 
   /** Lends the open file; it is not closed before `work` has ended. Rejects when it is closed already. */
@@ -153,6 +177,7 @@ export class PackFile implements ChunkStore {
   }
 
   #closeNow(): void {
+    this.#record?.close().catch(() => undefined);
     fs.close(this.#fd, (error) => (error ? this.#closing?.reject(error) : this.#closing?.resolve()));
   }
 }

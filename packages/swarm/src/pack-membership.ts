@@ -4,8 +4,9 @@ import { fileError } from './file-error.ts';
 import type { LaneExchange } from './lane-exchange.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
+import { piecesIn } from './piece-ranges.ts';
 import type { StockClients } from './stock-clients.ts';
-import type { Membership, Progress } from './swarm.ts';
+import type { ByteRange, Membership, Progress } from './swarm.ts';
 
 export interface MembershipParts {
   infoHash: string;
@@ -22,7 +23,8 @@ const lookEveryMs = 1_000;
 export class PackMembership implements Membership {
   readonly infoHash: string;
   readonly #parts: MembershipParts;
-  readonly #complete = Promise.withResolvers<void>();
+  /** Of what is wanted now; another when more is wanted. */
+  #complete = neverUnhandled();
   readonly #timer: NodeJS.Timeout;
   #bytesPerSecond = 0;
   #bytesThen: number;
@@ -33,11 +35,10 @@ export class PackMembership implements Membership {
     this.#parts = parts;
     this.infoHash = parts.infoHash;
     this.#bytesThen = parts.book.bytesDone;
-    // It may be rejected without anyone waiting for it.
-    this.#complete.promise.catch(() => undefined);
     if (parts.book.isComplete) this.#complete.resolve();
     parts.book.onMark(() => {
       if (parts.book.isComplete) this.#complete.resolve();
+      if (parts.book.isWhole) void parts.file.removeRecord();
     });
     this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
   }
@@ -50,7 +51,8 @@ export class PackMembership implements Membership {
     const { book, lanes, stock } = this.#parts;
     return {
       bytesDone: book.bytesDone,
-      bytesTotal: book.shape.sizeBytes,
+      bytesTotal: book.bytesWanted,
+      bytesHere: book.bytesHere,
       bytesPerSecond: Math.round(this.#bytesPerSecond),
       bytesSent: lanes.bytesSent + stock.bytesSent,
       peers: lanes.members().size + stock.members().length,
@@ -59,6 +61,15 @@ export class PackMembership implements Membership {
 
   setPeers(peers: readonly SwarmPeer[]): void {
     if (!this.#left) this.#parts.lanes.setPeers(peers);
+  }
+
+  widen(ranges: readonly ByteRange[]): void {
+    const { book } = this.#parts;
+    const pieces = piecesIn(ranges, book.shape);
+    if (this.#left) return;
+    const wasComplete = book.isComplete;
+    book.want(pieces);
+    if (wasComplete && !book.isComplete) this.#complete = neverUnhandled();
   }
 
   async whenComplete(signal: AbortSignal): Promise<void> {
@@ -108,4 +119,11 @@ export class PackMembership implements Membership {
     // Both ways at once would fetch much twice; so stock clients are asked for what no lane offers.
     stock.fetch(!book.isComplete && lanes.isWanting());
   }
+}
+
+/** It may be rejected without anyone waiting for it. */
+function neverUnhandled(): PromiseWithResolvers<void> {
+  const resolvers = Promise.withResolvers<void>();
+  resolvers.promise.catch(() => undefined);
+  return resolvers;
 }

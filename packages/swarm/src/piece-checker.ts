@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { PieceBuffer } from './piece-buffers.ts';
+import type { RecordPlace } from './piece-record.ts';
 
 interface Place {
   fd: number;
@@ -12,7 +13,7 @@ interface Place {
 }
 
 /** To the thread: with memory, check it and write it to the file when it is right; without, check what the file holds. */
-export type PieceOrder = Place & { id: number; memory?: SharedArrayBuffer };
+export type PieceOrder = Place & { id: number; memory?: SharedArrayBuffer; record?: RecordPlace | undefined };
 export type PieceAnswer =
   | { id: number; isRight: boolean }
   | { id: number; error: { message: string; code?: string | undefined } };
@@ -33,9 +34,9 @@ export class PieceChecker {
   #nextId = 1;
   #idle: NodeJS.Timeout | undefined;
 
-  /** False when the bytes are not those of the digest; nothing is written then. Rejects with the system's error. */
-  write(bytes: PieceBuffer, place: Omit<Place, 'length'>): Promise<boolean> {
-    return this.#order({ ...place, length: bytes.length, memory: bytes.buffer });
+  /** False when the bytes are not those of the digest; nothing is written then. Notes in `record` that it did. Rejects with the system's error. */
+  write(bytes: PieceBuffer, place: Omit<Place, 'length'>, record?: RecordPlace): Promise<boolean> {
+    return this.#order({ ...place, length: bytes.length, memory: bytes.buffer, record });
   }
 
   /** Whether the file holds these bytes. */

@@ -2,10 +2,12 @@ import { hash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import type { PieceAnswer, PieceOrder } from './piece-checker.ts';
+import type { RecordPlace } from './piece-record.ts';
 
 // The thread that does for `piece-checker.ts` what would hold up the event loop: hashing, and writing what is right.
 
 let own = Buffer.alloc(0);
+const one = Uint8Array.of(1);
 
 parentPort?.on('message', (order: PieceOrder) => parentPort?.postMessage(answer(order)));
 
@@ -19,11 +21,20 @@ function answer(order: PieceOrder): PieceAnswer {
   }
 }
 
-function write({ fd, position, length, digest }: PieceOrder, memory: SharedArrayBuffer): boolean {
+function write({ fd, position, length, digest, record }: PieceOrder, memory: SharedArrayBuffer): boolean {
   const bytes = new Uint8Array(memory, 0, length);
   if (hash('sha1', bytes) !== digest) return false;
   for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, position + done);
+  if (record) note(record);
   return true;
+}
+
+function note({ fd, position }: RecordPlace): void {
+  try {
+    writeSync(fd, one, 0, 1, position);
+  } catch {
+    // The piece is written; that it is not noted costs only that it may be fetched again after a restart.
+  }
 }
 
 function look({ fd, position, length, digest }: PieceOrder): boolean {

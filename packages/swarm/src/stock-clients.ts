@@ -7,6 +7,7 @@ import type { Torrent, Wire } from 'webtorrent';
 import { addressOf } from './lane-exchange.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
+import { runsOf } from './piece-ranges.ts';
 
 /**
  * Blocks (16 KiB) a peer may have asked us for at once. A server answers every request it has at once, so this
@@ -52,13 +53,14 @@ export class StockClients {
   readonly #wanted = new Map<string, WantedPeer>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #timer: NodeJS.Timeout;
-  readonly #firstPiece: number;
-  #isFetching = false;
+  readonly #turn: number;
+  /** The runs of pieces that are asked for now. */
+  #asking: [first: number, last: number][] = [];
 
   constructor(parts: StockClientsParts) {
     this.#parts = parts;
     this.#pieceCount = parts.book.shape.pieceCount;
-    this.#firstPiece = randomInt(this.#pieceCount);
+    this.#turn = randomInt(this.#pieceCount);
     // It may be rejected before, or without, anyone waiting for it.
     this.#ready.promise.catch(() => undefined);
     const info = Buffer.from(parts.pack.torrent.info, 'base64');
@@ -76,7 +78,10 @@ export class StockClients {
       bitfield: parts.book.bits(),
     });
     this.#torrent.on('ready', () => this.#ready.resolve());
-    this.#torrent.on('verified', (piece: number) => parts.book.mark(piece));
+    this.#torrent.on('verified', (piece: number) => {
+      if (!parts.book.has[piece]) void parts.file.note(piece);
+      parts.book.mark(piece);
+    });
     this.#torrent.on('error', (error: Error) => parts.onError(error));
     this.#torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address));
     parts.book.onMark((piece) => this.#onMark(piece));
@@ -97,18 +102,30 @@ export class StockClients {
     return this.#torrent.wires.map((wire) => wire.peerId);
   }
 
-  /** Whether to ask for what is missing: in order from a random piece on and then from the first. */
+  /** Whether to ask for what is wanted and missing: in order from a random piece on and then from the first. */
   fetch(isWanted: boolean): void {
-    if (this.#torrent.destroyed || !this.#torrent.ready || isWanted === this.#isFetching) return;
-    this.#isFetching = isWanted;
-    const first = this.#firstPiece;
-    const last = this.#pieceCount - 1;
+    if (this.#torrent.destroyed || !this.#torrent.ready) return;
+    const runs = isWanted ? this.#runs() : [];
+    if (String(runs) === String(this.#asking)) return;
     // As "stream" selections, because WebTorrent joins ordinary ones that touch into one, which begins at the front.
     // Only the very same selection undoes one of these.
-    if (isWanted) this.#torrent._select(first, last, 1, null, true);
-    else this.#torrent._deselect(first, last, true);
-    if (first > 0 && isWanted) this.#torrent._select(0, first - 1, 0, null, true);
-    else if (first > 0) this.#torrent._deselect(0, first - 1, true);
+    for (const [first, last] of this.#asking) this.#torrent._deselect(first, last, true);
+    for (const [turn, [first, last]] of runs.entries())
+      this.#torrent._select(first, last, runs.length - turn, null, true);
+    this.#asking = runs;
+  }
+
+  #runs(): [first: number, last: number][] {
+    const runs = runsOf(this.#parts.book.wanted).flatMap(([first, last]): [number, number][] =>
+      first < this.#turn && this.#turn <= last
+        ? [
+            [first, this.#turn - 1],
+            [this.#turn, last],
+          ]
+        : [[first, last]],
+    );
+    const isLater = ([first]: [number, number]) => Number(first < this.#turn);
+    return runs.sort((a, b) => isLater(a) - isLater(b) || a[0] - b[0]);
   }
 
   setPeers(peers: readonly SwarmPeer[]): void {
@@ -140,7 +157,7 @@ export class StockClients {
     if (torrent.destroyed || !torrent.ready || torrent.bitfield.get(piece)) return;
     torrent._markVerified(piece);
     for (const wire of torrent.wires) wire.have(piece);
-    if (this.#parts.book.isComplete) torrent._checkDone();
+    if (this.#parts.book.isWhole) torrent._checkDone();
   }
 
   #onWire(wire: Wire, address: string | undefined): void {
@@ -168,8 +185,9 @@ export class StockClients {
   #reconcile(): void {
     const torrent = this.#torrent;
     if (torrent.destroyed || !torrent.ready) return;
-    // Whoever has everything is called by others; and two who have everything have nothing to say to each other.
-    if (torrent.done) {
+    // Whoever wants nothing is called by others; and two who have everything have nothing to say to each other.
+    if (this.#parts.book.isComplete) {
+      if (!torrent.done) return;
       for (const wire of [...torrent.wires]) if (this.#hasEverything(wire)) wire.destroy();
       return;
     }

@@ -20,9 +20,24 @@ export interface BadPeer {
   piece: number;
 }
 
+/** Bytes of a pack, from `start` up to but not including `end`. */
+export type ByteRange = readonly [start: number, end: number];
+
+export interface JoinOptions {
+  /**
+   * Only these bytes are wanted: the membership is complete when every piece that touches them is here and verified.
+   * Without it the whole pack is wanted; an empty list wants nothing and only serves what is in the file.
+   */
+  ranges?: readonly ByteRange[];
+}
+
 export interface Progress {
+  /** Verified bytes of the wanted pieces. */
   bytesDone: number;
+  /** Bytes of the wanted pieces, which begin and end a little outside the wanted ranges. */
   bytesTotal: number;
+  /** Verified bytes of the pack that are in the file, wanted or not; all of them are served to others. */
+  bytesHere: number;
   bytesPerSecond: number;
   /** Payload that this member has sent to others. */
   bytesSent: number;
@@ -37,8 +52,11 @@ export interface Swarm {
    * Takes part in the swarm of `pack`, whose bytes are (or will be) the file at `filePath`. Pieces that are in the
    * file already are found by their hashes and are not fetched again, so a killed fetch goes on where it was.
    * A member serves only pieces that it has verified. Joining the same pack twice is an error.
+   *
+   * While pieces are missing, the file has holes and what was verified is noted in `<filePath>.pieces`; whoever deletes
+   * the one should delete the other. Without it the next membership looks at the whole file again.
    */
-  join(pack: Pack, filePath: string): Promise<Membership>;
+  join(pack: Pack, filePath: string, options?: JoinOptions): Promise<Membership>;
   /** Leaves every swarm and closes the port. */
   close(): Promise<void>;
 }
@@ -48,7 +66,9 @@ export interface Membership {
   progress(): Progress;
   /** Whom to fetch from, as the hub said last; members that are no longer named are let go. */
   setPeers(peers: readonly SwarmPeer[]): void;
-  /** Resolves when every piece is in the file and verified. Rejects when the file cannot be written, or on abort. */
+  /** Wants these bytes too. Throws INVALID_INPUT for ranges outside the pack. */
+  widen(ranges: readonly ByteRange[]): void;
+  /** Resolves when every wanted piece is in the file and verified. Rejects when the file cannot be written, or on abort. */
   whenComplete(signal: AbortSignal): Promise<void>;
   /** Ends the membership; the file stays. */
   leave(): Promise<void>;

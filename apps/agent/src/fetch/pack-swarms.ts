@@ -96,7 +96,9 @@ export class PackSwarms {
 
   /** Deletes the packs that are neither in `needed` nor wanted by a project now. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
-    for (const name of await namesIn(this.#options.folder)) if (!needed.has(name)) await this.#deleteUnheld(name);
+    // A swarm keeps a note of its pieces beside the pack.
+    const packs = (await namesIn(this.#options.folder)).map((name) => name.replace(/\.pieces(\.new)?$/, ''));
+    for (const name of new Set(packs)) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
   setPeers(infoHash: string, peers: readonly SwarmPeer[]): void {
@@ -151,7 +153,9 @@ export class PackSwarms {
 
   #deleteUnheld(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
-      if (!this.#held.has(name)) await rm(this.path(name), { recursive: true, force: true });
+      if (this.#held.has(name)) return;
+      for (const ending of ['', '.pieces', '.pieces.new'])
+        await rm(`${this.path(name)}${ending}`, { recursive: true, force: true });
     });
   }
 

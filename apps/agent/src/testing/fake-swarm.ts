@@ -34,11 +34,13 @@ export class FakeSwarm implements Swarm {
       progress: () => ({
         bytesDone: done ? pack.sizeBytes : 0,
         bytesTotal: pack.sizeBytes,
+        bytesHere: done ? pack.sizeBytes : 0,
         bytesPerSecond: 0,
         bytesSent: 0,
         peers: 1,
       }),
       setPeers: () => undefined,
+      widen: () => undefined,
       whenComplete: async (signal) => {
         while (this.stalled && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
         if (signal.aborted) throw new Error('aborted');
