@@ -26,6 +26,7 @@ import { machinesCommand } from './commands/machines.ts';
 import { openCommand } from './commands/open.ts';
 import { projectCommand } from './commands/project.ts';
 import { queueCommand } from './commands/queue.ts';
+import { regionsCommand } from './commands/regions.ts';
 import { retryCommand } from './commands/retry.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { serversCommand } from './commands/servers.ts';
@@ -97,6 +98,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(accountsCommand(open));
   program.addCommand(alertsCommand(open));
   program.addCommand(auditCommand(open));
+  program.addCommand(regionsCommand(open));
   program.addCommand(serversCommand(open));
   program.addCommand(gcCommand(open));
 

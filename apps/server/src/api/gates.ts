@@ -8,6 +8,7 @@ import { approvals, builds, deploymentGates, deployments, freezeWindows } from '
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import { freezes, thawsAt } from '../gates/freeze.ts';
+import { waitingDeployments } from '../gates/waiting.ts';
 import type { Caller, Context } from './context.ts';
 import { findProject } from './projects.ts';
 import { ofDeployment, ofFreeze, ofProjectOrAll, projectsOf, somewhere, visibleIn } from './scopes.ts';
@@ -99,6 +100,13 @@ export const approvalsRouter = router({
       .orderBy(asc(deployments.id))
       .limit(200);
     return rows;
+  }),
+
+  /** Every deployment one may see that waits, oldest first: for what, and why one's own yes would not count. */
+  waiting: needs('view', somewhere).query(({ ctx }) => {
+    const { caller } = ctx;
+    const onlooker = { name: caller.name, grants: caller.kind === 'person' ? caller.grants : [] };
+    return waitingDeployments(ctx.database, visibleIn(caller, deployments.project), onlooker);
   }),
 });
 

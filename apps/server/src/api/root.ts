@@ -13,6 +13,7 @@ import { machinesRouter } from './machines.ts';
 import { overviewRouter } from './overview.ts';
 import { projectsRouter } from './projects.ts';
 import { queueRouter } from './queue.ts';
+import { regionsRouter } from './regions.ts';
 import { retentionRouter } from './retention.ts';
 import { serversRouter } from './servers.ts';
 import { sessionRouter } from './session.ts';
@@ -39,6 +40,7 @@ export const rootRouter = router({
   overview: overviewRouter,
   projects: projectsRouter,
   queue: queueRouter,
+  regions: regionsRouter,
   retention: retentionRouter,
   servers: serversRouter,
   session: sessionRouter,

@@ -94,7 +94,7 @@ async function voicesOf(where: Queryable, project: string, buildId: string, depl
 }
 
 /** Git knows people by what they call themselves: a name, perhaps with an address. */
-function isAuthor(account: typeof accounts.$inferSelect, author: string): boolean {
+export function isAuthor(account: typeof accounts.$inferSelect, author: string): boolean {
   const said = author.trim().toLowerCase();
   const called = said.replace(/\s*<[^>]*>\s*$/, '');
   if (account.email !== null && said.includes(account.email.toLowerCase())) return true;
