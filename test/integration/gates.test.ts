@@ -119,7 +119,8 @@ describe('two deployments of a project at once', () => {
     ]);
     await end(first);
     await becomes(second, 'RUNNING');
-    expect((await get(third)).gates).toMatchObject([{ gate: 'queue', detail: `deployment ${second} is running` }]);
+    const behindSecond = [{ gate: 'queue', detail: `deployment ${second} is running` }];
+    await vi.waitFor(async () => expect((await get(third)).gates).toMatchObject(behindSecond), patience);
     await as('ada').deployments.abort.mutate({ id: second });
     await becomes(third, 'RUNNING');
     expect((await get(third)).previousBuildId).toBe(builds_[0]);
