@@ -2,7 +2,7 @@ export interface FetchRanges {
   /** SHA-256 of the pack. */
   pack: string;
   packBytes: number;
-  /** Ascending, apart from each other; one range that is the pack where that is cheaper. */
+  /** Ascending, apart from each other; the whole pack, as one range, where that is cheaper. */
   ranges: { start: number; end: number }[];
 }
 
@@ -17,8 +17,8 @@ export class RangeSet {
   }
 
   /**
-   * The ranges, joined where the gap between two costs less than asking twice, and the whole pack where the rest of it
-   * does; and how many bytes they are.
+   * The ranges, joined where the gap between two costs less than asking twice (so that many gaps become the whole pack);
+   * and how many bytes they are.
    */
   coalesced(rangeCostBytes: number): [FetchRanges[], number] {
     let bytes = 0;
@@ -30,9 +30,8 @@ export class RangeSet {
         else joined.push({ start, end });
       }
       const sum = joined.reduce((total, { start, end }) => total + end - start, 0);
-      const isWhole = packBytes <= sum + (joined.length - 1) * rangeCostBytes;
-      bytes += isWhole ? packBytes : sum;
-      return { pack, packBytes, ranges: isWhole ? [{ start: 0, end: packBytes }] : joined };
+      bytes += sum;
+      return { pack, packBytes, ranges: joined };
     });
     return [all, bytes];
   }
