@@ -90,7 +90,7 @@ async function rsync({ previous, next, work }: Pair): Promise<PeerResult> {
     await rm(destination, { recursive: true, force: true });
     await mkdir(destination);
     const isFolder = (await stat(next)).isDirectory();
-    await cp(isFolder ? previous : previous, isFolder ? destination : join(destination, basename(next)), {
+    await cp(previous, isFolder ? destination : join(destination, basename(next)), {
       recursive: true,
     });
     const options = [
@@ -122,10 +122,7 @@ async function casync({ previous, next, work }: Pair): Promise<PeerResult> {
   for (const chunkBytes of [65_536, 16_384]) {
     const [oldStore, newStore] = [join(work, `old-${chunkBytes}.castr`), join(work, `new-${chunkBytes}.castr`)];
     const index = (await stat(next)).isDirectory() ? 'index.caidx' : 'index.caibx';
-    const options = [`--chunk-size=${chunkBytes}`, '--with=unix', '--without=all'].slice(
-      0,
-      index.endsWith('caidx') ? 1 : 1,
-    );
+    const options = [`--chunk-size=${chunkBytes}`];
     await measured('casync', ['make', ...options, `--store=${oldStore}`, join(work, `old-${index}`), previous], work);
     const made = await measured('casync', ['make', ...options, `--store=${newStore}`, join(work, index), next], work);
     const known = new Set(await filesBelow(oldStore));

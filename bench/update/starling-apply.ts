@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assembleTree } from '@starling/packs/assemble.ts';
 import { decodeManifest } from '@starling/packs/manifest-codec.ts';
+import { shortenManifest } from '@starling/packs/manifest-transfer.ts';
 import { planUpdate } from '@starling/packs/plan.ts';
 import { treeOf } from './tree-of.ts';
 
@@ -13,7 +14,7 @@ const [folder = '', build = '', newTree = '', baseBuild, baseTree, ...between] =
 const read = async (name: string) => {
   const bytes = await readFile(join(folder, `${name}.manifest`));
   const digest = createHash('sha256').update(bytes).digest('hex');
-  return { manifest: decodeManifest(bytes).manifest, digest, sizeBytes: bytes.length };
+  return { manifest: decodeManifest(bytes).manifest, digest, bytes };
 };
 const target = await read(build);
 const base = baseBuild === undefined ? undefined : await read(baseBuild);
@@ -38,7 +39,12 @@ const { failures } = await assembleTree({
   packFiles,
 });
 if (failures.length > 0) throw new Error(`it could not be made: ${JSON.stringify(failures)}`);
-const manifestBytes = target.sizeBytes + steps.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+// Manifests come as patches of the one before, from the base's on; the oldest that is not there comes whole.
+let [manifestBytes, earlier] = [0, base?.bytes as Uint8Array | undefined];
+for (const { bytes } of [...steps, target]) {
+  manifestBytes += shortenManifest(bytes, earlier).length;
+  earlier = bytes;
+}
 process.stdout.write(
   JSON.stringify({
     bytes: plan.bytesToFetch + manifestBytes,

@@ -59,6 +59,7 @@ const serverRooms: Record<string, string[]> = {
 const workspaces: Record<string, string[]> = {
   'packages/shared': [],
   'packages/host': ['shared'],
+  'packages/packs': ['host', 'shared'],
   'packages/swarm': ['host', 'shared'],
   'apps/agent': ['host', 'shared', 'swarm'],
   'apps/server': ['host', 'shared', 'swarm'],

@@ -1,10 +1,11 @@
+import { join } from 'node:path';
 import { type Batch, batchesOf } from './batches.ts';
 import type { StreamFile } from './file-stream.ts';
 import type { Failure } from './make-parts.ts';
 import type { TreeEntry } from './manifest.ts';
 import type { Plan } from './plan.ts';
 import { ThreadPool } from './thread-pool.ts';
-import { finishTree, prepareTree, streamFilesOf } from './tree-files.ts';
+import { finishFolders, prepareFolders, streamFilesOf } from './tree-files.ts';
 
 export interface AssembleRequest {
   plan: Plan;
@@ -35,7 +36,7 @@ export interface Assembled {
  */
 export async function assembleTree(request: AssembleRequest): Promise<Assembled> {
   const { plan, entries, folder, signal, onProgress } = request;
-  const mayBeThere = await prepareTree(folder, entries);
+  const mayBeThere = await prepareFolders(folder, entries);
   const target = plan.builds[0]!;
   const bytesTotal = target.build.chunks.reduce((sum, { length }) => sum + length, 0);
   const failures = new Map<string, Failure>();
@@ -46,6 +47,7 @@ export async function assembleTree(request: AssembleRequest): Promise<Assembled>
     ...(request.threads === undefined ? {} : { threads: request.threads }),
   });
   try {
+    await eachFile(pool, 'makeFiles', request);
     await pool.each(
       'assemble',
       batchesOf(plan),
@@ -57,12 +59,35 @@ export async function assembleTree(request: AssembleRequest): Promise<Assembled>
       },
       signal,
     );
-    if (failures.size === 0) await readBack(pool, plan, signal);
+    if (failures.size === 0) {
+      await readBack(pool, plan, signal);
+      await eachFile(pool, 'syncFiles', request);
+      await finishFolders(folder, entries);
+    }
   } finally {
     await pool.close();
   }
-  if (failures.size === 0) await finishTree(folder, entries);
   return { failures: [...failures.values()], bytesWritten };
+}
+
+const filesAJob = 64;
+
+async function eachFile(
+  pool: ThreadPool,
+  kind: 'makeFiles' | 'syncFiles',
+  { entries, folder, signal }: AssembleRequest,
+): Promise<void> {
+  const files = entries.filter((entry) => entry.type === 'file');
+  const groups = function* () {
+    for (let first = 0; first < files.length; first += filesAJob) yield files.slice(first, first + filesAJob);
+  };
+  await pool.each(
+    kind,
+    groups(),
+    (group) => ({ files: group.map((file) => ({ ...file, path: join(folder, file.path) })) }),
+    () => {},
+    signal,
+  );
 }
 
 function streamsOf({

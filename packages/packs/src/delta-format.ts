@@ -7,7 +7,7 @@ import { compress, decompress } from './zstd.ts';
 // reference there (modulo 2^32). A gap that reaches beyond the run's last four bytes ends its fields; the last up to
 // three bytes of a run differ by single bytes of literals and so are never copied unless they are equal.
 //
-// Five streams, each compressed on its own, as each repeats itself in its own way.
+// Four streams, each compressed on its own, as each repeats itself in its own way.
 
 export interface DeltaStreams {
   /** Three numbers a step: literal length, copied length, change of offset (zigzag). */

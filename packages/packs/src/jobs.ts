@@ -1,6 +1,7 @@
 import type { Transferable } from 'node:worker_threads';
 import { assembleBatch } from './assemble-batch.ts';
 import { encodeStretch } from './encode-stretch.ts';
+import { makeFiles, syncFiles } from './file-jobs.ts';
 import type { FileStream } from './file-stream.ts';
 import { hashRanges, scanSegment } from './scan-segment.ts';
 
@@ -13,6 +14,8 @@ export const jobs = {
   hash: hashRanges,
   encode: encodeStretch,
   assemble: assembleBatch,
+  makeFiles,
+  syncFiles,
 };
 
 export type JobKind = keyof typeof jobs;

@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder } from '@starling/host/durable-file.ts';
 import { comparePaths } from '@starling/shared/manifest.ts';
@@ -25,32 +25,28 @@ export async function listFiles(folder: string): Promise<StreamFile[]> {
 }
 
 /**
- * Makes the folders of a tree and its files at their full sizes, empty; what an earlier try left of them is kept, and
- * what does not belong there is removed. Whether anything was kept.
+ * Makes the folders of a tree; what an earlier try left there is kept, and what does not belong there is removed. Whether
+ * any file was kept.
  */
-export async function prepareTree(folder: string, entries: readonly TreeEntry[]): Promise<boolean> {
+export async function prepareFolders(folder: string, entries: readonly TreeEntry[]): Promise<boolean> {
   await mkdir(folder, { recursive: true, mode: 0o755 });
   const kinds = new Map(entries.map((entry) => [entry.path, entry.type]));
-  const folders = new Set<string>();
-  for (const { path, type } of entries) {
-    for (let at = type === 'directory' ? path : dirname(path); at !== '.'; at = dirname(at)) folders.add(at);
-  }
+  const folders = foldersOf(entries);
   const isKept = await clear(folder, '', (path, type) =>
     type === 'directory' ? folders.has(path) : kinds.get(path) === type,
   );
   // Shorter paths first, so that each is made within one that is there.
   for (const path of [...folders].toSorted(comparePaths))
     await mkdir(join(folder, path), { recursive: true, mode: 0o755 });
-  for (const entry of entries) {
-    if (entry.type !== 'file') continue;
-    const file = await open(join(folder, entry.path), 'a', 0o600);
-    try {
-      if ((await file.stat()).size !== entry.sizeBytes) await file.truncate(entry.sizeBytes);
-    } finally {
-      await file.close();
-    }
-  }
   return isKept;
+}
+
+function foldersOf(entries: readonly TreeEntry[]): Set<string> {
+  const folders = new Set<string>();
+  for (const { path, type } of entries)
+    for (let at = type === 'directory' ? path : dirname(path); at !== '.' && !folders.has(at); at = dirname(at))
+      folders.add(at);
+  return folders;
 }
 
 /** Removes what is not wanted, and links always, as nothing may be written through one. Whether a file was kept. */
@@ -70,23 +66,9 @@ async function clear(
   return isKept;
 }
 
-/** Modes, links, and all of it on the disk: after this a power cut takes nothing of the tree. */
-export async function finishTree(folder: string, entries: readonly TreeEntry[]): Promise<void> {
-  const folders = new Set([folder]);
-  for (const entry of entries) {
-    const path = join(folder, entry.path);
-    for (let at = entry.type === 'directory' ? path : dirname(path); !folders.has(at); at = dirname(at))
-      folders.add(at);
-    if (entry.type === 'link') await symlink(entry.target, path);
-    if (entry.type !== 'file') continue;
-    const file = await open(path, 'r');
-    try {
-      // The mode given when it was made is cut by the umask; the program may run as another user.
-      await file.chmod(entry.executable ? 0o755 : 0o644);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  }
-  for (const path of folders) await syncFolder(path);
+/** Links, and the folders' names on the disk: with the files synced too, a power cut takes nothing of the tree after this. */
+export async function finishFolders(folder: string, entries: readonly TreeEntry[]): Promise<void> {
+  for (const entry of entries) if (entry.type === 'link') await symlink(entry.target, join(folder, entry.path));
+  for (const path of foldersOf(entries)) await syncFolder(join(folder, path));
+  await syncFolder(folder);
 }
