@@ -49,7 +49,7 @@ interface Made {
   files: StreamFile[];
 }
 
-async function build(name: string, contents: Contents, previous?: Made, threads = 2): Promise<Made> {
+async function build(name: string, contents: Contents, previous?: Made, threads = 1): Promise<Made> {
   const files = await listFiles(await tree(name, contents));
   const packFile = join(folder, `${name}.pack`);
   const known = new Map(
@@ -128,7 +128,7 @@ function update(old: Made, target: Made, damaged?: Set<string>) {
     packFiles: new Map(
       [old, target].map(({ made, manifest }) => [made.pack!.digest, join(folder, `${manifest.build}.pack`)]),
     ),
-    threads: 2,
+    threads: 1,
   };
 }
 
@@ -255,6 +255,30 @@ describe('assembleTree', () => {
     expect(second.failures).toEqual([]);
     expect(second.bytesWritten).toBeLessThan(1_000_000);
     await expectTree(join(folder, 'made'), after);
+  });
+
+  it('says when the disk does not take the tree, and stops when told to', async () => {
+    const target = await build('target', before);
+    const plan = planUpdate({ target: target.manifest, bases: [] });
+    const packFiles = new Map([[target.made.pack!.digest, join(folder, 'target.pack')]]);
+    const request = {
+      plan,
+      entries: target.manifest.entries,
+      folder: join(folder, 'made'),
+      bases: new Map(),
+      packFiles,
+    };
+    const inFile = assembleTree({ ...request, folder: join(folder, 'target.pack', 'made') });
+    await expect(inFile).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const stop = new AbortController();
+    const stopped = assembleTree({
+      ...request,
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error('enough')),
+    });
+    await expect(stopped).rejects.toThrow('enough');
+    await assembleTree(request);
+    await expectTree(request.folder, before);
   });
 
   it('ends with the right tree after it was killed at any moment', async () => {

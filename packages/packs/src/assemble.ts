@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { diskError } from '@starling/host/disk-error.ts';
 import { type Batch, batchesOf } from './batches.ts';
 import type { StreamFile } from './file-stream.ts';
 import type { Failure } from './make-parts.ts';
@@ -32,9 +33,17 @@ export interface Assembled {
  * Makes a tree by a plan, straight in its place. Each chunk is checked before it is written, and all of them once more as
  * they are read back, so that the tree as a whole is what the manifest says. May be killed anywhere: run again, it keeps
  * what is right by looking at it. Holds about 12 MiB a thread, and as much again for each build in a chain of patches.
- * Throws what the file system throws for the new tree, or the reason of `signal`.
+ * Throws UNAVAILABLE when the disk does not take the new tree, or the reason of `signal`.
  */
 export async function assembleTree(request: AssembleRequest): Promise<Assembled> {
+  try {
+    return await assemble(request);
+  } catch (thrown) {
+    throw diskError(thrown, request.folder);
+  }
+}
+
+async function assemble(request: AssembleRequest): Promise<Assembled> {
   const { plan, entries, folder, signal, onProgress } = request;
   const mayBeThere = await prepareFolders(folder, entries);
   const target = plan.builds[0]!;

@@ -12,6 +12,8 @@ export interface PoolOptions {
   writable?: readonly string[];
 }
 
+type Answer = { result: never } | { error: Error; code: string | undefined };
+
 interface Waiting {
   job: { kind: JobKind };
   resolve: (result: never) => void;
@@ -39,7 +41,7 @@ export class ThreadPool {
         resourceLimits: { maxYoungGenerationSizeMb: 8 },
       });
       worker.unref();
-      worker.on('message', (answer: { result: never } | { error: Error }) => this.#answered(worker, answer));
+      worker.on('message', (answer: Answer) => this.#answered(worker, answer));
       worker.on('error', (error) => this.#fail(error as Error));
       worker.on('exit', () => this.#fail(new Error('a thread ended before its work was done')));
       this.#idle.push(worker);
@@ -103,12 +105,13 @@ export class ThreadPool {
     }
   }
 
-  #answered(worker: Worker, answer: { result: never } | { error: Error }): void {
+  #answered(worker: Worker, answer: Answer): void {
     const waiting = this.#running.get(worker);
     this.#running.delete(worker);
     worker.unref();
     this.#idle.push(worker);
-    if ('error' in answer) waiting?.reject(answer.error);
+    if ('error' in answer)
+      waiting?.reject(answer.code === undefined ? answer.error : Object.assign(answer.error, { code: answer.code }));
     else waiting?.resolve(answer.result);
     this.#next();
   }

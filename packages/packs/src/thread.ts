@@ -21,6 +21,7 @@ parentPort!.on('message', (job: { kind: JobKind }) => {
     const result = jobs[job.kind](job as never, open);
     parentPort!.postMessage({ result }, transferablesOf(result));
   } catch (error) {
-    parentPort!.postMessage({ error });
+    // A copy of an error does not have its code.
+    parentPort!.postMessage({ error, code: (error as NodeJS.ErrnoException).code });
   }
 });
