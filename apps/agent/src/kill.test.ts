@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startOf } from '@starling/host/process-mark.ts';
+import { lifecycleEvents } from '@starling/shared/lifecycle.ts';
 import type { MachineStep } from '@starling/shared/words.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentProcessOrder } from './testing/agent-process.ts';
@@ -61,6 +63,31 @@ describe('an agent that is killed and started again', { timeout: 60_000 }, () =>
         expect(scene.agent?.situationOf('hello')).toMatchObject({ state: 'COMMITTED', earlier: [one.target] });
       });
     }
+  }
+
+  for (const event of lifecycleEvents) {
+    it(`in the middle of ${event} ends what is left of it, runs it again and goes on`, async () => {
+      const pids = join(scene.folder, 'pids');
+      // The hook's parent is the agent. The first time it takes the agent away and hangs.
+      const command = `echo $$ >> "${pids}"; test $(wc -l < "${pids}") -gt 1 || { kill -9 $PPID; exec sleep 600; }`;
+      const hooks = { [event]: { command, timeoutMs: 30_000 } };
+      const isOfOld = event === 'drain' || event === 'applicationStop';
+      const one = await scene.build('a1', 1, 'exec sleep 600', isOfOld ? { hooks } : {});
+      scene.hub.publishKey(sampleKey(1, one.target));
+      await scene.start();
+      await scene.hub.untilStep('COMMITTED', 1);
+      await scene.stopAgent();
+      const two = await scene.build('b2', 2, 'exec sleep 600', isOfOld ? {} : { hooks });
+      scene.hub.publishKey(sampleKey(2, two.target));
+      await runUntilKilled(scene, { moment: 'after', state: 'never' });
+      const first = Number((await readFile(pids, 'utf8')).trim());
+      expect(startOf(first)).toBeDefined();
+      await scene.start();
+      await scene.hub.untilStep('COMMITTED', 2);
+      expect(startOf(first)).toBeUndefined();
+      expect((await readFile(pids, 'utf8')).trim().split('\n')).toHaveLength(2);
+      expect(await scene.starts()).toEqual([one.target.build, two.target.build]);
+    });
   }
 
   for (const state of ['REVERTING', 'FAILED'] as MachineStep[]) {

@@ -13,6 +13,8 @@ import type { ReportContent } from './report/outbox.ts';
 import type { DataLayout } from './slots/layout.ts';
 import { SlotStore } from './slots/slot-store.ts';
 import { graceOfRunning, type StepContext } from './steps/step.ts';
+import { HookHost } from './supervise/hook-host.ts';
+import { labelVariables } from './supervise/label-variables.ts';
 import { ProgramHost } from './supervise/program-host.ts';
 import { Supervisor } from './supervise/supervisor.ts';
 
@@ -48,16 +50,25 @@ export async function openProject(name: string, options: ProjectOptions): Promis
   const programs = new ProgramHost({
     project: name,
     projectFolder: place.folder,
-    environment: { ...config.programEnvironment, STARLING_MACHINE: config.machine, STARLING_REGION: config.region },
+    environment: {
+      ...config.programEnvironment,
+      ...labelVariables(config.labels),
+      STARLING_MACHINE: config.machine,
+      STARLING_REGION: config.region,
+    },
     clock,
   });
+  const hooks = new HookHost(place.folder, clock);
+  await hooks.endRemains();
   const note = (detail: string) => machine.note(detail);
   const context: StepContext = {
     project: name,
     dataFolder: layout.root,
     keepSlots: config.keepSlots,
     driftEveryMs: config.driftEveryMs,
+    place,
     slots,
+    hooks,
     programs,
     packs,
     clock,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hooks, programLimits, userName } from './lifecycle.ts';
 import { buildId, commitSha, infoHashHex, projectName, sha256Hex } from './words.ts';
 
 // The manifest names every byte of a build. The tree's file contents, one after another in the order of
@@ -65,6 +66,10 @@ export const runSpec = z.object({
   healthIntervalMs: z.number().int().positive(),
   minHealthyTimeMs: z.number().int().nonnegative(),
   healthyDeadlineMs: z.number().int().positive(),
+  hooks: hooks.optional(),
+  /** Whom the program and the hooks run as; the agent's own user when left out. */
+  user: userName.optional(),
+  limits: programLimits.optional(),
 });
 export type RunSpec = z.infer<typeof runSpec>;
 

@@ -2,6 +2,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { durationBetween } from './durations.ts';
 import { StarlingError } from './errors.ts';
+import { type Hooks, lifecycleEvents, type ProgramLimits, userName } from './lifecycle.ts';
 import { artifactPath, type RunSpec } from './manifest.ts';
 
 // `starling.yml`: how a project is built and run, kept in its repository beside the code it describes.
@@ -14,6 +15,12 @@ const environment = z
     z.coerce.string(),
   )
   .default({});
+const bytes = z.string().transform((text, context) => {
+  const match = /^(\d+)\s*(MiB|GiB)$/.exec(text.trim());
+  if (match) return Number(match[1]) * (match[2] === 'GiB' ? 1024 ** 3 : 1024 ** 2);
+  context.addIssue({ code: 'custom', message: `expected a size such as "512MiB" or "2GiB", found "${text}"` });
+  return z.NEVER;
+});
 const command = z.string().trim().min(1, 'must not be empty').max(8192);
 const checkTimeout = durationBetween(10, 5 * minute).default(2 * second);
 
@@ -34,6 +41,19 @@ const health = z
     message: 'needs exactly one of "http", "tcp" and "command"',
   });
 
+/** A command alone is a command with the usual time. */
+const writtenHook = z
+  .preprocess(
+    (value) => (typeof value === 'string' ? { command: value } : value),
+    z.strictObject({ command, timeout: durationBetween(10, 60 * minute).default(5 * minute) }),
+  )
+  .transform((hook) => ({ command: hook.command, timeoutMs: hook.timeout }));
+const limits = z.strictObject({
+  memory: bytes.optional(),
+  files: z.number().int().min(16).max(1_048_576).optional(),
+  processes: z.number().int().min(1).max(1_000_000).optional(),
+});
+
 const recipeFile = z
   .strictObject({
     version: z.literal(1, 'must be 1'),
@@ -53,7 +73,12 @@ const recipeFile = z
         environment,
         port: z.union([z.literal('auto'), z.number().int().min(1).max(65535)]).optional(),
         stopGrace: durationBetween(0, 10 * minute).default(10 * second),
+        user: userName.optional(),
+        limits: limits.optional(),
       })
+      .optional(),
+    hooks: z
+      .strictObject(Object.fromEntries(lifecycleEvents.map((event) => [event, writtenHook.optional()])))
       .optional(),
     health: health.optional(),
   })
@@ -136,6 +161,17 @@ function toRecipe(file: z.infer<typeof recipeFile>): Recipe {
       healthIntervalMs: check?.interval ?? second,
       minHealthyTimeMs: check?.minHealthyTime ?? 10 * second,
       healthyDeadlineMs: check?.healthyDeadline ?? 5 * minute,
+      ...(file.hooks && Object.keys(file.hooks).length > 0 ? { hooks: file.hooks as Hooks } : {}),
+      ...(run?.user === undefined ? {} : { user: run.user }),
+      ...(run?.limits === undefined ? {} : { limits: limitsOf(run.limits) }),
     },
+  };
+}
+
+function limitsOf({ memory, files, processes }: z.infer<typeof limits>): ProgramLimits {
+  return {
+    ...(memory === undefined ? {} : { memoryBytes: memory }),
+    ...(files === undefined ? {} : { openFiles: files }),
+    ...(processes === undefined ? {} : { processes }),
   };
 }

@@ -12,6 +12,8 @@ export interface ProbeTarget {
   /** The slot, where a command check runs. */
   folder: string;
   environment: Record<string, string>;
+  /** What the shell does with the command in `$2` (see `confinement`); by default it just runs it. */
+  become?: string;
 }
 
 const outputBytes = 2_000;
@@ -74,12 +76,12 @@ function probeTcp(host: string, port: number, signal: AbortSignal): Promise<stri
 
 function probeCommand(
   command: string,
-  { folder, environment }: ProbeTarget,
+  { folder, environment, become }: ProbeTarget,
   late: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', command], {
+    const child = spawn('/bin/sh', ['-c', become ?? 'exec /bin/sh -c "$2"', 'starling-probe', '', command], {
       cwd: folder,
       env: environment,
       detached: true,

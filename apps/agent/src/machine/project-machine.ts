@@ -3,6 +3,7 @@ import type { MachineStep } from '@starling/shared/words.ts';
 import { Aborted } from '../lib/abort.ts';
 import type { ReportContent } from '../report/outbox.ts';
 import { fetching } from '../steps/fetching.ts';
+import { installing } from '../steps/installing.ts';
 import { probing } from '../steps/probing.ts';
 import { committed, failed, idle } from '../steps/resting.ts';
 import { reverting } from '../steps/reverting.ts';
@@ -11,7 +12,6 @@ import { starting } from '../steps/starting.ts';
 import type { Step, StepContext } from '../steps/step.ts';
 import { stopping } from '../steps/stopping.ts';
 import { swapping } from '../steps/swapping.ts';
-import { verifying } from '../steps/verifying.ts';
 import type { Supervisor } from '../supervise/supervisor.ts';
 import { crashLoopEvent, type MachineEvent, targetEvent } from './events.ts';
 import type { Journal } from './journal.ts';
@@ -21,7 +21,7 @@ import { restartPoints, transition } from './table.ts';
 const steps: Record<MachineStep, Step> = {
   IDLE: idle,
   FETCHING: fetching,
-  VERIFYING: verifying,
+  VERIFYING: installing,
   STAGED: staged,
   STOPPING: stopping,
   SWAPPING: swapping,

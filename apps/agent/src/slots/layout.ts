@@ -3,7 +3,7 @@ import type { Target } from '@starling/shared/version-key.ts';
 
 // The data folder:
 //   agent.lock  identity/  outbox.jsonl  keys/<project>.json  packs/<sha256>
-//   projects/<project>/journal.json  program.json  port  run/  logs/program.log
+//   projects/<project>/journal.json  program.json  port  run/  hook/  installed/<slot>  logs/{program,hooks}.log
 //   projects/<project>/current -> slots/<slot>
 //   projects/<project>/slots/<slot>/  <slot>.manifest.json  <slot>.partial/
 

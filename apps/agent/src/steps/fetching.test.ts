@@ -8,6 +8,7 @@ import { PackSwarms } from '../fetch/pack-swarms.ts';
 import { initialSituation, type Situation } from '../machine/situation.ts';
 import { ProjectLayout } from '../slots/layout.ts';
 import { SlotStore } from '../slots/slot-store.ts';
+import { HookHost } from '../supervise/hook-host.ts';
 import { ProgramHost } from '../supervise/program-host.ts';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
 import { manifestKey, type SampleBuild } from '../testing/sample-build.ts';
@@ -38,6 +39,8 @@ beforeEach(async () => {
     dataFolder: scene.folder,
     keepSlots: 3,
     driftEveryMs: 0,
+    place: new ProjectLayout(join(scene.folder, 'p')),
+    hooks: new HookHost(join(scene.folder, 'p'), clock),
     slots: new SlotStore(
       'hello',
       new ProjectLayout(join(scene.folder, 'p')),

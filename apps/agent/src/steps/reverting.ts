@@ -3,6 +3,7 @@ import type { Target } from '@starling/shared/version-key.ts';
 import { untilHealthy } from '../health/until-healthy.ts';
 import { Aborted } from '../lib/abort.ts';
 import type { Situation } from '../machine/situation.ts';
+import { goalOf, runHook, runStopHooks } from './hooks.ts';
 import { graceOfRunning, probeTargetOf, type Step, type StepContext } from './step.ts';
 
 const checkDeadlineMs = 30_000;
@@ -16,7 +17,7 @@ const aliveForMs = 1_000;
  */
 export const reverting: Step = async (context, situation, signal) => {
   const { clock, log, slots } = context;
-  const goal = situation.retiring ? null : situation.current;
+  const goal = goalOf(situation);
   const remarks: string[] = [];
   const attempt = async (what: string, work: () => Promise<string | undefined>) => {
     try {
@@ -35,7 +36,9 @@ export const reverting: Step = async (context, situation, signal) => {
   });
   if (situation.retiring) return { type: 'RETIRED' };
   if (goal)
-    await attempt(`${goal.build}, the build before, is not healthy either`, () => startAgain(context, goal, signal));
+    await attempt(`${goal.build}, the build before, is not healthy either`, () =>
+      startAgain(context, situation, goal, signal),
+    );
   return { type: 'REVERTED', remark: remarks.join('\n'), at: clock.now() };
 };
 
@@ -48,15 +51,26 @@ async function stopUnlessBack(
 ): Promise<undefined> {
   const record = (await context.programs.running())?.record;
   if (goal && record?.build === goal.build && record.reason === 'revert') return;
+  await runStopHooks(context, situation, goal, signal);
   await context.programs.stop(await graceOfRunning(context, situation), signal);
 }
 
-async function startAgain(context: StepContext, goal: Target, signal: AbortSignal): Promise<string | undefined> {
+async function startAgain(
+  context: StepContext,
+  situation: Situation,
+  goal: Target,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const { clock, programs, slots } = context;
   const { run } = await slots.needManifest(goal);
-  if (run.command === null) return undefined;
-  const program = (await programs.running()) ?? (await programs.launch(goal, run, slots.folder(goal), 'revert'));
-  return untilHealthy(
+  let program = await programs.running();
+  if (!program) {
+    const failure = await runHook(context, situation, 'applicationStart', goal, signal);
+    if (failure !== undefined) context.note(failure);
+    if (run.command !== null) program = await programs.launch(goal, run, slots.folder(goal), 'revert');
+  }
+  if (!program && !run.hooks) return undefined;
+  const unhealthy = await untilHealthy(
     probeTargetOf(context, goal, run, program),
     program,
     {
@@ -67,4 +81,5 @@ async function startAgain(context: StepContext, goal: Target, signal: AbortSigna
     clock,
     signal,
   );
+  return unhealthy ?? runHook(context, situation, 'validateService', goal, signal);
 }

@@ -1,7 +1,14 @@
+import { isInstalled, markInstalled, runHook } from './hooks.ts';
 import { attemptOf, type Step } from './step.ts';
 
-/** The last moment at which nothing has been touched: the slot is looked at once more before the old program ends. */
-export const staged: Step = async ({ slots }, situation) => {
-  await slots.needManifest(attemptOf(situation));
+/** The last moment at which nothing has been touched: the slot is looked at once more, and made ready by its own hook. */
+export const staged: Step = async (context, situation, signal) => {
+  const target = attemptOf(situation);
+  const { run } = await context.slots.needManifest(target);
+  if (run.hooks?.afterInstall && !(await isInstalled(context, target))) {
+    const reason = await runHook(context, situation, 'afterInstall', target, signal);
+    if (reason !== undefined) return { type: 'STEP_FAILED', reason, at: context.clock.now() };
+    await markInstalled(context, target);
+  }
   return { type: 'CLEARED' };
 };

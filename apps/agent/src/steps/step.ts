@@ -7,7 +7,10 @@ import type { FreeBytes } from '../fetch/disk-space.ts';
 import type { PackSwarms } from '../fetch/pack-swarms.ts';
 import type { MachineEvent } from '../machine/events.ts';
 import type { Situation } from '../machine/situation.ts';
+import type { ProjectLayout } from '../slots/layout.ts';
 import type { SlotStore } from '../slots/slot-store.ts';
+import { confinement, ownUser } from '../supervise/confinement.ts';
+import type { HookHost } from '../supervise/hook-host.ts';
 import type { Program } from '../supervise/program.ts';
 import type { ProgramHost } from '../supervise/program-host.ts';
 
@@ -19,7 +22,10 @@ export interface StepContext {
   keepSlots: number;
   /** How often the current slot is compared with its manifest; 0 means never. */
   driftEveryMs: number;
+  /** Where the project's things lie. */
+  place: ProjectLayout;
   slots: SlotStore;
+  hooks: HookHost;
   programs: ProgramHost;
   packs: PackSwarms;
   clock: Clock;
@@ -72,5 +78,6 @@ export function probeTargetOf(context: StepContext, target: Target, run: RunSpec
     port,
     folder: context.slots.folder(target),
     environment: context.programs.environment(target.build, run, port),
+    become: confinement({ user: run.user }, ownUser()),
   };
 }

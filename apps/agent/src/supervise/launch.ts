@@ -9,11 +9,13 @@ import { startedWith, startOf } from '@starling/host/process-mark.ts';
 // Between starting a process and writing down its pid an agent can be killed, and the process would run on unknown.
 // So the process writes its own pid first and then looks whether it may still go: a restarted agent takes the
 // permission away before it looks for the pid. Either the agent finds the pid, or the process finds that it may not.
-const launcher = 'echo $$ > "$1.pid.tmp" && mv "$1.pid.tmp" "$1.pid" && [ -e "$1.go" ] && exec /bin/sh -c "$2"';
+const launcher = 'echo $$ > "$1.pid.tmp" && mv "$1.pid.tmp" "$1.pid" && [ -e "$1.go" ] && ';
 const launchVariable = 'STARLING_LAUNCH';
 
 export interface Launch {
   command: string;
+  /** What the shell does last, with the command in `$2`: see `confinement`. */
+  become: string;
   folder: string;
   environment: Record<string, string>;
   logFd: number;
@@ -36,10 +38,10 @@ export class Launches {
     return name;
   }
 
-  /** Starts the command with `sh -c` in a session and process group of its own. Rejects when it cannot be started. */
-  start(name: string, { command, folder, environment, logFd }: Launch): Promise<ChildProcess> {
+  /** Starts the command with `sh -c`, confined, in a session and process group of its own. Rejects when it cannot be started. */
+  start(name: string, { command, become, folder, environment, logFd }: Launch): Promise<ChildProcess> {
     return new Promise((resolve, reject) => {
-      const child = spawn('/bin/sh', ['-c', launcher, 'starling-launch', join(this.#folder, name), command], {
+      const child = spawn('/bin/sh', ['-c', launcher + become, 'starling-launch', join(this.#folder, name), command], {
         cwd: folder,
         env: { ...environment, [launchVariable]: name },
         detached: true,

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { groupIsAlive } from '@starling/host/process-group.ts';
@@ -113,6 +113,21 @@ describe('a program', () => {
     expect(await programs.log.tail(first.record.logStart)).not.toContain('first');
   });
 
+  it('that writes for ever has a log that stays small, with what was there before beside it', async () => {
+    const programs = host();
+    const script = 'echo begin; until test -e go; do sleep 0.05; done; echo end; sleep 600';
+    const program = await programs.launch(target, run(script), slot, 'update');
+    await eventually('its first line', async () => (await programs.log.tail(program.record.logStart)) === 'begin');
+    await appendFile(programs.log.path, 'x'.repeat(10 * 1024 * 1024));
+    expect(await programs.log.cutIfLarge()).toBe(true);
+    expect((await stat(programs.log.path)).size).toBe(0);
+    expect((await stat(`${programs.log.path}.1`)).size).toBeGreaterThan(10 * 1024 * 1024);
+    await writeFile(join(slot, 'go'), '');
+    // It goes on at the file's new end.
+    await eventually('its next line', async () => (await programs.log.tail(program.record.logStart)) === 'end');
+    expect(await programs.log.cutIfLarge()).toBe(false);
+  });
+
   it('says so when it cannot be started', async () => {
     await expect(host().launch(target, run('true'), join(folder, 'no-slot'), 'update')).rejects.toThrow(
       'could not be started',
@@ -121,7 +136,13 @@ describe('a program', () => {
 });
 
 describe('a launch that the agent did not survive', () => {
-  const launch = (command: string) => ({ command, folder: slot, environment: { PATH: '/usr/bin:/bin' }, logFd: 1 });
+  const launch = (command: string) => ({
+    command,
+    folder: slot,
+    environment: { PATH: '/usr/bin:/bin' },
+    become: 'exec /bin/sh -c "$2"',
+    logFd: 1,
+  });
   const writeRecord = (name: string) =>
     writeFile(
       join(folder, 'program.json'),

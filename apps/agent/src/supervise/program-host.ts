@@ -6,6 +6,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { RunSpec } from '@starling/shared/manifest.ts';
 import type { Target } from '@starling/shared/version-key.ts';
+import { confinement, ownUser } from './confinement.ts';
 import { chooseFreePort } from './free-port.ts';
 import { Launches } from './launch.ts';
 import { Program, type ProgramRecord, type StartReason } from './program.ts';
@@ -60,12 +61,13 @@ export class ProgramHost {
 
   /**
    * Starts a build's program in its slot; what ran before must have been stopped. PRECONDITION_FAILED when something
-   * still runs, UNAVAILABLE when the program cannot be started or there is no free port for it.
+   * still runs, or the agent may not become the program's user, UNAVAILABLE when the program cannot be started or there is no free port.
    */
   async launch(target: Target, run: RunSpec, slotFolder: string, reason: StartReason): Promise<Program> {
     if (run.command === null) throw new StarlingError('PRECONDITION_FAILED', `${target.build} has no command to run`);
     if (await this.running())
       throw new StarlingError('PRECONDITION_FAILED', `a program of ${this.#options.project} already runs`);
+    const become = confinement(run, ownUser());
     const port = run.port === 'auto' ? await this.#keepPort() : run.port;
     const { file, start } = await this.log.openForRun();
     try {
@@ -76,6 +78,7 @@ export class ProgramHost {
       const child = await this.#launches
         .start(launch, {
           command: run.command,
+          become,
           folder: slotFolder,
           environment: this.environment(target.build, run, port),
           logFd: file.fd,

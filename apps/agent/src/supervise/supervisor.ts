@@ -47,9 +47,14 @@ export class Supervisor {
     await this.release();
     this.#exits = 0;
     const abort = new AbortController();
-    const done = this.#keepRunning(target, abort.signal).catch((thrown) => {
+    const running = this.#keepRunning(target, abort.signal).catch((thrown) => {
       if (!(thrown instanceof Aborted)) this.#say(`the program is not supervised any more: ${messageOf(thrown)}`);
     });
+    const { clock, log, programs } = this.#options;
+    const logging = programs.log
+      .keepSmall(clock, abort.signal)
+      .catch((thrown) => log.warn({ err: thrown }, `the program's log is not kept small: ${messageOf(thrown)}`));
+    const done = Promise.all([running, logging]).then(() => undefined);
     this.#watch = { build: target.build, abort, done };
   }
 
