@@ -12,6 +12,7 @@ import { processesIn, temporaryFolder } from './starling-under-test.ts';
 // `npm start` itself, as its own process.
 
 const bootstrap = fileURLToPath(new URL('../../apps/local/bootstrap.mjs', import.meta.url));
+const cli = fileURLToPath(new URL('../../apps/cli/bin/starling.mjs', import.meta.url));
 let data: string;
 let running: ChildProcess | undefined;
 
@@ -76,6 +77,42 @@ it('starts again where it was, moves off a port that is taken, says how to go on
   expect(await start.ended, start.text()).toBe(0);
   expect(await processesIn(data)).toEqual([]);
 });
+
+it('does what the tutorial shows, command by command', async () => {
+  const text = await readFile(fileURLToPath(new URL('../../docs/tutorial.md', import.meta.url)), 'utf8');
+  const commands = [...text.matchAll(/^```sh\n(.*?)^```/gms)]
+    .flatMap(([, block]) => block!.trim().split('\n'))
+    .filter((line) => line.startsWith('npx starling '));
+  const start = npmStart({ STARLING_PORT: '0' });
+  await vi.waitFor(() => expect(start.text()).toContain('Ctrl-C stops everything'), {
+    timeout: 120_000,
+    interval: 100,
+  });
+  let build = '';
+  const codes: string[] = [];
+  for (const command of commands) {
+    const typed = command.replace(/<[^>]*build>/, build).slice('npx starling '.length);
+    const { code, output } = await runCli(typed);
+    build = /^build /.test(typed) ? (/hello@[0-9a-f]{12}/.exec(output)?.[0] ?? '') : build;
+    codes.push(`${typed.split(' ')[0]} ${code}`);
+    if (code !== 0) expect(output).toMatch(/went back|FAILED/);
+  }
+  // The second deployment is the bad release, which takes itself back.
+  expect(codes).toEqual(['build 0', 'builds 0', 'deploy 0', 'status 0', 'build 0', 'deploy 1', 'rollback 0']);
+  start.child.kill('SIGINT');
+  expect(await start.ended, start.text()).toBe(0);
+});
+
+async function runCli(typed: string): Promise<{ code: number | null; output: string }> {
+  const child = spawn('sh', ['-c', `"$0" "$1" ${typed}`, process.execPath, cli], {
+    env: { ...process.env, STARLING_DATA: data },
+    timeout: 180_000,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const [code] = await once(child, 'close');
+  return { code, output };
+}
 
 it('takes over after it was killed, PostgreSQL still running', async () => {
   const first = npmStart({ STARLING_PORT: '0' });
