@@ -39,6 +39,7 @@ export default defineConfig({
           name: 'console',
           sequence: { groupOrder: 2 },
           include: ['test/console/**/*.test.ts'],
+          globalSetup: ['test/postgres/global-setup.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,

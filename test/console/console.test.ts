@@ -1,7 +1,4 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { AxeBuilder } from '@axe-core/playwright';
 import { connectApi } from '@starling/local/api-client.ts';
 import { buildConsole } from '@starling/local/build-console.ts';
 import { inheritedEnvironment } from '@starling/local/config.ts';
@@ -9,27 +6,27 @@ import { makeSampleRepository } from '@starling/local/sample-repository.ts';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { built, everywhere, type StarlingUnderTest, settled, startUnderTest } from '../system/starling-under-test.ts';
+import { looker, sizes } from './look.ts';
 import { openBrowser } from './open-browser.ts';
 
 // The console in a real Chromium, against a whole Starling of twelve machines: the sample service from its first deployment
 // to the rollback, by mouse and by keyboard. Screenshots go to test/results/, in both themes and two sizes.
 
-const pictures = fileURLToPath(new URL('../results/', import.meta.url));
-const sizes = { large: { width: 1440, height: 900 }, small: { width: 1024, height: 700 } };
 let starling: StarlingUnderTest;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
 const problems: string[] = [];
 const builds: string[] = [];
+let look: ReturnType<typeof looker>;
 
 beforeAll(async () => {
-  await mkdir(pictures, { recursive: true });
   await buildConsole(inheritedEnvironment(), () => {});
   [starling, browser] = await Promise.all([startUnderTest(), openBrowser()]);
   context = await browser.newContext({ viewport: sizes.large, colorScheme: 'light', reducedMotion: 'reduce' });
   page = await context.newPage();
   page.setDefaultTimeout(30_000);
+  look = looker(page);
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('console', (message) => {
     // A refused sign-in and a repository that is not there are among the things we try.
@@ -45,27 +42,6 @@ afterEach(() => {
 });
 
 const open = (path: string) => page.goto(`${starling.url}${path}`);
-
-/** Looks at the page in both themes and sizes; nothing axe knows of may be wrong with it. */
-async function look(name: string): Promise<void> {
-  for (const theme of ['dark', 'light'] as const) {
-    await page.emulateMedia({ colorScheme: theme });
-    await page.evaluate('Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {})))');
-    for (const [size, viewport] of Object.entries(sizes)) {
-      await page.setViewportSize(viewport);
-      await page.screenshot({ path: join(pictures, `${name}-${theme}-${size}.png`) });
-    }
-    const { violations } = await new AxeBuilder({ page })
-      .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
-      .analyze();
-    expect(
-      violations.map(
-        ({ id, nodes }) => `${name} ${theme}: ${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`,
-      ),
-    ).toEqual([]);
-  }
-  await page.setViewportSize(sizes.large);
-}
 
 describe('the console', () => {
   it('lets nobody in without a token, says so, and in with the link that npm start prints', async () => {

@@ -12,6 +12,7 @@ describe('routeAppRequest', () => {
     ['GET', 'app://console/builds/hello@1a2b3c4d5e6f.2', { kind: 'file', path: 'index.html' }],
     ['GET', 'app://console/assets/index-abc.js', { kind: 'file', path: 'assets/index-abc.js' }],
     ['GET', 'app://console/trpc/overview.get?batch=1', { kind: 'api', path: '/trpc/overview.get?batch=1' }],
+    ['GET', 'app://console/audit.ndjson?actor=ada', { kind: 'api', path: '/audit.ndjson?actor=ada' }],
     ['POST', 'app://console/session', { kind: 'session', method: 'POST' }],
   ])('%s %s', (method, address, route) => expect(routeAppRequest(method, address, null)).toEqual(route));
 
@@ -21,6 +22,7 @@ describe('routeAppRequest', () => {
     ['GET', 'app://console/session', 405],
     ['DELETE', 'app://console/trpc/jobs.create', 405],
     ['POST', 'app://console/', 405],
+    ['POST', 'app://console/audit.ndjson', 405],
     ['GET', 'app://console/%E0%A4%A', 400],
     ['GET', 'app://console/assets/%5C..%5Cmain.js', 400],
   ])('%s %s is refused with %d', (method, address, status) => {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize, sep } from 'node:path';
 
-// The window's pages come from `app://console`, and so does the API: what goes to `/trpc` and `/session` is passed on
-// to the selected server, with the token added here. The page itself never holds it.
+// The window's pages come from `app://console`, and so does the API: what goes to `/trpc`, `/session` and
+// `/audit.ndjson` is passed on to the selected server, with the token added here. The page itself never holds it.
 
 export const appOrigin = 'app://console';
 
@@ -51,6 +51,8 @@ export function routeAppRequest(method: string, address: string, origin: string 
     return { kind: 'api', path: url.pathname + url.search };
   }
   if (method !== 'GET' && method !== 'HEAD') return refused(405, 'Files are only read.');
+  // What the server offers as a file.
+  if (url.pathname === '/audit.ndjson') return { kind: 'api', path: url.pathname + url.search };
   const path = filePath(url.pathname);
   return path === null ? refused(400, 'This is no path.') : { kind: 'file', path };
 }

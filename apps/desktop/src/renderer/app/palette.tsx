@@ -8,14 +8,12 @@ import {
   Hammer,
   History,
   Keyboard,
-  LayoutGrid,
   LogOut,
   type LucideIcon,
   Moon,
   Plus,
   Rocket,
   Search,
-  Server,
   ServerCog,
   Sun,
 } from 'lucide-react';
@@ -23,16 +21,18 @@ import { type ReactNode, useRef } from 'react';
 import { Kbd } from '../components/kbd.tsx';
 import { api } from '../lib/api.ts';
 import { plural, shortBuild } from '../lib/format.ts';
-import { useWhyReadOnly } from '../lib/hooks.ts';
+import { useCaller, useWhyReadOnly } from '../lib/hooks.ts';
 import { platform } from '../lib/platform.ts';
 import { signOut } from '../lib/sign-in.ts';
 import { useUi } from '../lib/ui-state.ts';
+import { mainPages, pagesFor, systemPages } from './pages.ts';
 
 /** Everything the console can show or do, by name. */
 export function Palette() {
   const navigate = useNavigate();
   const { setOverlay, open, setTheme, project: current } = useUi();
   const readOnly = useWhyReadOnly();
+  const { data: caller } = useCaller();
   const input = useRef<HTMLInputElement>(null);
   const { data: overview } = useQuery(api.overview.get.queryOptions());
   const { data: builds } = useQuery(api.builds.list.queryOptions({ limit: 30 }));
@@ -110,20 +110,17 @@ export function Palette() {
                 </Group>
               )}
               <Group heading="Go to">
-                <Entry icon={LayoutGrid} text="Overview" onSelect={run(() => void navigate({ to: '/' }))} keys="g o" />
-                <Entry icon={Hammer} text="Builds" onSelect={run(() => void navigate({ to: '/builds' }))} keys="g b" />
-                <Entry
-                  icon={Rocket}
-                  text="Deployments"
-                  onSelect={run(() => void navigate({ to: '/deployments' }))}
-                  keys="g d"
-                />
-                <Entry
-                  icon={Server}
-                  text="Machines"
-                  onSelect={run(() => void navigate({ to: '/machines' }))}
-                  keys="g m"
-                />
+                {[...pagesFor(mainPages, caller?.grants), ...pagesFor(systemPages, caller?.grants)].map(
+                  ({ to, text, icon, key }) => (
+                    <Entry
+                      key={to}
+                      icon={icon}
+                      text={text}
+                      onSelect={run(() => void navigate({ to }))}
+                      keys={`g ${key}`}
+                    />
+                  ),
+                )}
                 {platform.servers && (
                   <Entry icon={ServerCog} text="Servers" onSelect={run(() => void navigate({ to: '/servers' }))} />
                 )}

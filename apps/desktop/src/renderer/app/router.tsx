@@ -1,15 +1,4 @@
-import {
-  createBrowserHistory,
-  createRootRoute,
-  createRoute,
-  createRouter,
-  type ErrorComponentProps,
-  Link,
-} from '@tanstack/react-router';
-import { Compass } from 'lucide-react';
-import { buttonClass } from '../components/button.tsx';
-import { ErrorPanel } from '../components/error-panel.tsx';
-import { EmptyState, Page } from '../components/page.tsx';
+import { createBrowserHistory, createRoute, createRouter } from '@tanstack/react-router';
 import { BuildPage } from '../features/builds/build-page.tsx';
 import { BuildsPage } from '../features/builds/builds-page.tsx';
 import { DeploymentPage } from '../features/deployments/deployment-page.tsx';
@@ -28,16 +17,10 @@ import {
   readMachinesSearch,
   readProjectSearch,
 } from '../lib/search.ts';
-import { Shell } from './shell.tsx';
+import { NotFound, root, without } from './root-route.tsx';
+import { systemRoutes } from './system-routes.tsx';
 
 // Every page has an address; features only get what their address says and a way to change it.
-
-/** Empty filters leave the address. A filter that is typed replaces the entry of the history, it adds none. */
-function without<Search extends object>(search: Search): Search {
-  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== '' && value !== 'all')) as Search;
-}
-
-const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageError });
 
 const overview = createRoute({ getParentRoute: () => root, path: '/', component: OverviewPage });
 
@@ -171,6 +154,7 @@ export const router = createRouter({
     machines,
     machine,
     servers,
+    ...systemRoutes,
   ]),
   history: createBrowserHistory(),
   defaultPreload: false,
@@ -181,28 +165,4 @@ declare module '@tanstack/react-router' {
   interface Register {
     router: typeof router;
   }
-}
-
-function NotFound() {
-  return (
-    <Page title="Not here">
-      <EmptyState
-        icon={Compass}
-        title="There is no such page"
-        action={
-          <Link to="/" className={buttonClass('primary')}>
-            Go to the overview
-          </Link>
-        }
-      />
-    </Page>
-  );
-}
-
-function PageError({ error, reset }: ErrorComponentProps) {
-  return (
-    <Page title="This page failed">
-      <ErrorPanel error={error} title="The console met an unexpected error" onRetry={reset} />
-    </Page>
-  );
 }

@@ -6,9 +6,7 @@ import {
   Check,
   CircleCheck,
   CircleX,
-  Hammer,
   Keyboard,
-  LayoutGrid,
   LoaderCircle,
   LogOut,
   type LucideIcon,
@@ -17,9 +15,7 @@ import {
   PanelLeftClose,
   PanelLeftOpen,
   Plus,
-  Rocket,
   Search,
-  Server,
   ServerCog,
   Sun,
   TriangleAlert,
@@ -32,19 +28,14 @@ import { IconButton } from '../components/button.tsx';
 import { Kbd } from '../components/kbd.tsx';
 import { Logo } from '../components/logo.tsx';
 import { api } from '../lib/api.ts';
+import { isMine } from '../lib/approvals.ts';
 import { useConnection } from '../lib/connection.ts';
 import { useCaller, useServerProfile } from '../lib/hooks.ts';
 import { type Concern, concernOf, sortProjects } from '../lib/matrix.ts';
 import { platform } from '../lib/platform.ts';
 import { signOut } from '../lib/sign-in.ts';
 import { type Theme, useUi } from '../lib/ui-state.ts';
-
-const pages: { to: '/' | '/builds' | '/deployments' | '/machines'; text: string; icon: LucideIcon }[] = [
-  { to: '/', text: 'Overview', icon: LayoutGrid },
-  { to: '/builds', text: 'Builds', icon: Hammer },
-  { to: '/deployments', text: 'Deployments', icon: Rocket },
-  { to: '/machines', text: 'Machines', icon: Server },
-];
+import { mainPages, pagesFor, systemPages } from './pages.ts';
 
 const concerns: Record<Concern, { icon: LucideIcon; ink: string; text: string; spinning?: boolean }> = {
   0: { icon: CircleCheck, ink: 'text-ok', text: 'well' },
@@ -54,13 +45,16 @@ const concerns: Record<Concern, { icon: LucideIcon; ink: string; text: string; s
 };
 
 const itemClass =
-  'flex h-8 items-center gap-2.5 rounded-md px-2.5 text-ink-2 hover:bg-sunken hover:text-ink data-[status=active]:bg-accent-soft data-[status=active]:font-medium data-[status=active]:text-ink';
+  'flex h-7 items-center gap-2.5 rounded-md px-2.5 text-ink-2 hover:bg-sunken hover:text-ink data-[status=active]:bg-accent-soft data-[status=active]:font-medium data-[status=active]:text-ink';
 
 /** Where to go: pages, projects with their state, and who is signed in where. */
 export function Sidebar() {
   const { sidebar, toggleSidebar, setOverlay, open } = useUi();
   const isWide = sidebar === 'wide';
   const { data: overview } = useQuery(api.overview.get.queryOptions());
+  const { data: caller } = useCaller();
+  const { data: waiting } = useQuery(api.approvals.waiting.queryOptions());
+  const forMe = waiting?.filter(isMine).length ?? 0;
   return (
     <aside
       className={`flex shrink-0 flex-col border-r border-line bg-surface ${isWide ? 'w-56' : 'w-14'}`}
@@ -93,21 +87,12 @@ export function Sidebar() {
           {!isWide && <span className="sr-only">Search and act</span>}
         </button>
       </div>
-      <nav aria-label="Pages" className="mt-3 flex flex-col gap-0.5 px-2">
-        {pages.map(({ to, text, icon: Icon }) => (
-          <Link
-            key={to}
-            to={to}
-            activeOptions={{ exact: to === '/', includeSearch: false }}
-            className={`${itemClass} ${isWide ? '' : 'justify-center !px-0'}`}
-            title={isWide ? undefined : text}
-          >
-            <Icon aria-hidden className="size-4 shrink-0" />
-            <span className={isWide ? '' : 'sr-only'}>{text}</span>
-          </Link>
+      <nav aria-label="Pages" className="mt-3 flex flex-col gap-px px-2">
+        {pagesFor(mainPages, caller?.grants).map(({ to, text, icon }) => (
+          <PageLink key={to} to={to} text={text} icon={icon} isWide={isWide} count={to === '/approvals' ? forMe : 0} />
         ))}
       </nav>
-      <nav aria-label="Projects" className="mt-4 flex min-h-0 flex-1 flex-col px-2">
+      <nav aria-label="Projects" className="mt-3 flex min-h-16 flex-1 flex-col px-2">
         {isWide && (
           <div className="flex items-center justify-between pr-0.5 pl-2.5">
             <h2 className="eyebrow">Projects</h2>
@@ -137,6 +122,12 @@ export function Sidebar() {
             })}
         </div>
       </nav>
+      <nav aria-label="About Starling" className="mt-2 flex flex-col gap-px px-2 pb-2">
+        {isWide && <h2 className="eyebrow px-2.5 pb-1">Starling</h2>}
+        {pagesFor(systemPages, caller?.grants).map(({ to, text, icon }) => (
+          <PageLink key={to} to={to} text={text} icon={icon} isWide={isWide} />
+        ))}
+      </nav>
       <div className={`flex flex-col gap-1 border-t border-line p-2 ${isWide ? '' : 'items-center'}`}>
         <Connection isWide={isWide} />
         <div className={`flex ${isWide ? 'items-center' : 'flex-col'}`}>
@@ -155,6 +146,43 @@ export function Sidebar() {
         </div>
       </div>
     </aside>
+  );
+}
+
+function PageLink({
+  to,
+  text,
+  icon: Icon,
+  isWide,
+  count = 0,
+}: {
+  to: (typeof mainPages)[number]['to'] | (typeof systemPages)[number]['to'];
+  text: string;
+  icon: LucideIcon;
+  isWide: boolean;
+  /** How many things on the page wait for this person. */
+  count?: number;
+}) {
+  return (
+    <Link
+      to={to}
+      activeOptions={{ exact: to === '/', includeSearch: false }}
+      className={`relative ${itemClass} ${isWide ? '' : 'justify-center !px-0'}`}
+      title={isWide ? undefined : text}
+    >
+      <Icon aria-hidden className="size-4 shrink-0" />
+      <span className={isWide ? 'flex-1' : 'sr-only'}>{text}</span>
+      {count > 0 && (
+        <span
+          className={`rounded-full bg-accent px-1.5 text-2xs leading-4 font-semibold text-on-accent ${
+            isWide ? '' : 'absolute -top-0.5 right-0 scale-90'
+          }`}
+        >
+          {count}
+          <span className="sr-only"> {count === 1 ? 'waits' : 'wait'} for you</span>
+        </span>
+      )}
+    </Link>
   );
 }
 

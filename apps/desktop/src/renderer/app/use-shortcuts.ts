@@ -3,6 +3,9 @@ import { useEffect } from 'react';
 import { api, queryClient } from '../lib/api.ts';
 import { platform } from '../lib/platform.ts';
 import { useUi } from '../lib/ui-state.ts';
+import { mainPages, systemPages } from './pages.ts';
+
+const goTo = [...mainPages, ...systemPages];
 
 /** What the keys do, as the `?` dialog lists them. */
 export const keyList: { title: string; keys: [keys: string[], text: string][] }[] = [
@@ -18,12 +21,7 @@ export const keyList: { title: string; keys: [keys: string[], text: string][] }[
   },
   {
     title: 'Go to',
-    keys: [
-      [['g', 'o'], 'Overview'],
-      [['g', 'b'], 'Builds'],
-      [['g', 'd'], 'Deployments'],
-      [['g', 'm'], 'Machines'],
-    ],
+    keys: goTo.map(({ key, text }): [string[], string] => [['g', key], text]),
   },
   {
     title: 'On a project’s page',
@@ -54,10 +52,10 @@ export function useShortcuts(): void {
       const done = () => event.preventDefault();
       if (Date.now() < goUntil) {
         goUntil = 0;
-        const to = ({ o: '/', b: '/builds', d: '/deployments', m: '/machines' } as const)[event.key];
-        if (to) {
+        const page = goTo.find(({ key }) => key === event.key);
+        if (page) {
           done();
-          void navigate({ to });
+          void navigate({ to: page.to });
           return;
         }
       }

@@ -1,5 +1,5 @@
 import type { LucideIcon } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useCallback, useState } from 'react';
 
 /** A page: its title and actions stay, the rest scrolls. */
 export function Page({
@@ -64,8 +64,26 @@ export function Panel({
           {beside}
         </div>
       )}
-      <div className={flush ? 'overflow-x-auto' : 'px-4 py-3'}>{children}</div>
+      {flush ? <SidewaysScroller>{children}</SidewaysScroller> : <div className="px-4 py-3">{children}</div>}
     </section>
+  );
+}
+
+/** What may be wider than its place. Only while it is, the keyboard stops here, to scroll it. */
+function SidewaysScroller({ children }: { children: ReactNode }) {
+  const [scrolls, setScrolls] = useState(false);
+  const watch = useCallback((box: HTMLDivElement | null) => {
+    if (!box) return;
+    const look = () => setScrolls(box.scrollWidth > box.clientWidth);
+    const observer = new ResizeObserver(look);
+    observer.observe(box);
+    if (box.firstElementChild) observer.observe(box.firstElementChild);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <div ref={watch} className="overflow-x-auto focus-visible:-outline-offset-2" {...(scrolls && { tabIndex: 0 })}>
+      {children}
+    </div>
   );
 }
 

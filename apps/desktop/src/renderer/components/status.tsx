@@ -1,6 +1,7 @@
 import type {
   DeploymentKind,
   DeploymentStatus,
+  GateName,
   GateStatus,
   JobStatus,
   MachineStep,
@@ -157,12 +158,23 @@ export function JobStatusBadge({
 }
 export const DeploymentStatusBadge = ({ status, boxed = false }: { status: DeploymentStatus; boxed?: boolean }) =>
   fromLook(deploymentLooks[status], boxed);
+export const deploymentStatusWord = (status: DeploymentStatus): string => deploymentLooks[status].word;
+
 const gateLooks: Record<GateStatus, Look> = {
   WAITING: { tone: 'warn', icon: Clock, word: 'Waiting' },
   PASSED: { tone: 'ok', icon: CircleCheck, word: 'Passed' },
   BYPASSED: { tone: 'warn', icon: CircleSlash, word: 'Bypassed' },
   REFUSED: { tone: 'bad', icon: CircleX, word: 'Refused' },
 };
+const gateWords: Record<GateName, string> = {
+  review: 'Review',
+  approvals: 'Approvals',
+  freeze: 'Freeze',
+  queue: 'Queue',
+  tasks: 'Tasks before',
+};
+export const gateWord = (gate: GateName): string => gateWords[gate];
+
 export const GateStatusBadge = ({ status }: { status: GateStatus }) => fromLook(gateLooks[status], false);
 
 const decisionLooks: Record<'APPROVED' | 'REJECTED', Look> = {

@@ -1,11 +1,12 @@
 // biome-ignore-all lint/a11y/useSemanticElements: rows that are placed one by one cannot be a table element's.
 // biome-ignore-all lint/a11y/useFocusableInteractive: the rows hold what can be focused, they are not it.
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useRef } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 
 /**
  * A table of which only the visible rows exist. Rows may grow (a detail unfolds): they are measured. `columns` is a CSS
- * grid template that head and rows share.
+ * grid template that head and rows share. `onEnd` is called when the end of the rows comes into view: for those that are
+ * read page by page.
  */
 export function VirtualRows<Row>({
   rows,
@@ -16,6 +17,7 @@ export function VirtualRows<Row>({
   children,
   estimateHeight = 40,
   maxHeight,
+  onEnd,
 }: {
   rows: readonly Row[];
   keyOf: (row: Row) => string;
@@ -25,6 +27,7 @@ export function VirtualRows<Row>({
   children: (row: Row) => { cells: readonly ReactNode[]; detail?: ReactNode };
   estimateHeight?: number;
   maxHeight: string;
+  onEnd?: () => void;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
@@ -34,6 +37,15 @@ export function VirtualRows<Row>({
     getItemKey: (index) => keyOf(rows[index]!),
     overscan: 12,
   });
+  const last = virtual.getVirtualItems().at(-1)?.index ?? -1;
+  const isAtEnd = onEnd !== undefined && last >= rows.length - 1;
+  const end = useRef(onEnd);
+  end.current = onEnd;
+  // By the number of rows as well: a page may be so short that its end is in view at once.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above.
+  useEffect(() => {
+    if (isAtEnd) end.current?.();
+  }, [isAtEnd, rows.length]);
   const template = { gridTemplateColumns: columns };
   return (
     <section

@@ -28,6 +28,20 @@ export type RegionProgress = DeploymentWithRegions['regions'][number];
 export type DeploymentMachine = Outputs['deployments']['machines'][number];
 export type ClimbPoint = Outputs['deployments']['burnUp'][number];
 export type Machine = Outputs['machines']['list'][number];
+export type WaitingDeployment = Outputs['approvals']['waiting'][number];
+export type PastDeployment = Outputs['history']['list'][number];
+export type Trends = Outputs['history']['trends'];
+export type AuditRow = Outputs['audit']['list'][number];
+export type Worker = Outputs['workers']['list'][number];
+export type QueueState = Outputs['queue']['status'];
+export type WaitingJob = Outputs['queue']['waiting'][number];
+export type RegionState = Outputs['regions']['list'][number];
+export type Identity = Outputs['identities']['list'][number];
+export type Account = Outputs['accounts']['list'][number];
+export type Token = Outputs['tokens']['list'][number];
+export type AlertChannel = Outputs['alerts']['channels'][number];
+export type Freeze = Outputs['freezes']['list'][number];
+export type Finding = Outputs['doctor']['run'][number];
 
 const patienceMs = 20_000;
 

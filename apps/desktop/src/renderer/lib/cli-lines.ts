@@ -39,5 +39,70 @@ export const cli = {
       option('find', filters.find),
       option('state', filters.state),
     ),
+  approvals: () => line('approvals'),
+  history: (filters: { project?: string; build?: string; person?: string; status?: string; from?: string }) =>
+    line(
+      'history',
+      option('project', filters.project),
+      option('build', filters.build),
+      option('person', filters.person),
+      option('status', filters.status?.toLowerCase()),
+      option('from', filters.from),
+    ),
+  trends: (filters: { project?: string; from?: string; bucket?: string }) =>
+    line('trends', option('project', filters.project), option('from', filters.from), option('bucket', filters.bucket)),
+  audit: (verb: 'list' | 'export', filters: { project?: string; actor?: string; action?: string; from?: string }) =>
+    line(
+      `audit ${verb}`,
+      option('project', filters.project),
+      option('actor', filters.actor),
+      option('action', filters.action),
+      option('from', filters.from),
+    ),
+  auditVerify: () => line('audit verify'),
+  queue: () => line('queue'),
+  workers: () => line('workers'),
+  drain: (worker: string, resume: boolean) => line(`worker ${resume ? 'resume' : 'drain'}`, quote(worker)),
+  regions: () => line('regions'),
+  servers: () => line('servers'),
+  identities: (filters: { kind?: string; region?: string; revoked?: boolean }) =>
+    line('identities', option('kind', filters.kind), option('region', filters.region), filters.revoked && '--revoked'),
+  enrol: (kind: string, region: string | undefined, uses: number, hours: number) =>
+    line(
+      `enrol ${kind}`,
+      option('region', region),
+      uses !== 1 && `--uses ${uses}`,
+      hours !== 24 && `--expires ${hours}h`,
+    ),
+  revokeIdentity: (kind: string, name: string) => line('identity revoke', kind, quote(name)),
+  decommission: (machine: string) => line('machine decommission', quote(machine)),
+  settings: (project: string, save: boolean) =>
+    line('project settings', quote(project), save && `--set ${quote(project)}.yaml`),
+  webhookSecret: (project: string, rotate: boolean) => line('webhook secret', quote(project), rotate && '--rotate'),
+  accounts: () => line('accounts list'),
+  addAccount: (name: string, email: string, hasPassword: boolean) =>
+    line('accounts add', name ? quote(name) : '<name>', option('email', email), !hasPassword && '--no-password'),
+  grant: (verb: 'grant' | 'revoke', name: string, role: string, project: string | undefined) =>
+    line(`accounts ${verb}`, quote(name), role, option('project', project)),
+  account: (verb: 'disable' | 'enable' | 'unlock' | 'password', name: string) => line(`accounts ${verb}`, quote(name)),
+  tokens: () => line('tokens list'),
+  createToken: (name: string, role: string | undefined, days: number) =>
+    line('tokens create', name ? quote(name) : '<name>', option('role', role), days !== 90 && `--days ${days}`),
+  revokeToken: (id: number) => line('tokens revoke', String(id)),
+  freezes: () => line('freeze list'),
+  addFreeze: (freeze: { reason: string; project?: string; from?: string; until?: string; weekly?: string }) =>
+    line(
+      'freeze add',
+      freeze.reason ? quote(freeze.reason) : '<reason>',
+      option('project', freeze.project),
+      option('from', freeze.from),
+      option('until', freeze.until),
+      option('weekly', freeze.weekly),
+    ),
+  liftFreeze: (id: number) => line('freeze lift', String(id)),
+  channels: () => line('alerts channels'),
+  testChannel: (name: string) => line('alerts test', quote(name)),
+  collect: (isDryRun: boolean) => line('gc', isDryRun && '--dry-run'),
+  doctor: () => line('doctor'),
   logs: (jobId: number) => line('logs', String(jobId), '--follow'),
 };

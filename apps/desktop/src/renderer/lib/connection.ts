@@ -1,7 +1,7 @@
 import type { QueryKey } from '@tanstack/react-query';
 import { create } from 'zustand';
 import { api, client, queryClient } from './api.ts';
-import { backoffMs, type ChangeTopic, groupsOf } from './freshness.ts';
+import { backoffMs, type ChangeTopic, groupsOf, type ReadGroup } from './freshness.ts';
 import { platform } from './platform.ts';
 
 interface ConnectionState {
@@ -21,13 +21,20 @@ export const useConnection = create<ConnectionState>()(() => ({
   retryAt: null,
 }));
 
-const keysOfGroup: Record<string, () => QueryKey> = {
+const keysOfGroup: Record<ReadGroup, () => QueryKey> = {
   overview: () => api.overview.get.queryKey(),
   projects: () => api.projects.pathKey(),
   jobs: () => api.jobs.pathKey(),
   builds: () => api.builds.pathKey(),
   deployments: () => api.deployments.pathKey(),
   machines: () => api.machines.pathKey(),
+  approvals: () => api.approvals.pathKey(),
+  // Not the trends: they are slow to compute, and one deployment hardly changes them.
+  history: () => api.history.list.pathKey(),
+  queue: () => api.queue.pathKey(),
+  regions: () => api.regions.pathKey(),
+  freezes: () => api.freezes.pathKey(),
+  alerts: () => api.alerts.pathKey(),
 };
 
 const refreshEveryMs = 400;
@@ -46,12 +53,12 @@ export function followChanges(): () => void {
   let silenceTimer: ReturnType<typeof setTimeout> | undefined;
   let refreshTimer: ReturnType<typeof setTimeout> | undefined;
   let generation = 0;
-  const changed = new Set<string>();
+  const changed = new Set<ReadGroup>();
   const isWanted = () => platform.followsWhenHidden || document.visibilityState === 'visible';
 
   const refresh = () => {
     refreshTimer = undefined;
-    for (const group of changed) void queryClient.invalidateQueries({ queryKey: keysOfGroup[group]!() });
+    for (const group of changed) void queryClient.invalidateQueries({ queryKey: keysOfGroup[group]() });
     changed.clear();
   };
 

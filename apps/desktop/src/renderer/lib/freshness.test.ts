@@ -2,14 +2,15 @@ import { expect, it } from 'vitest';
 import { backoffMs, type ChangeTopic, groupsOf } from './freshness.ts';
 
 it('repeats only the reads that a change makes old', () => {
-  expect([...groupsOf(['replicas'])]).toEqual(['builds']);
+  expect([...groupsOf(['replicas'])]).toEqual(['builds', 'regions']);
   expect([...groupsOf(['machines'])].sort()).toEqual(['deployments', 'machines', 'overview']);
   expect([...groupsOf(['something-newer' as ChangeTopic])]).toEqual([]);
 });
 
 it('reads everything again after a first frame, which names every topic', () => {
-  const all = groupsOf(['jobs', 'replicas', 'deployments', 'machines', 'version-keys', 'projects']);
-  expect([...all].sort()).toEqual(['builds', 'deployments', 'jobs', 'machines', 'overview', 'projects']);
+  const all = groupsOf(['jobs', 'replicas', 'deployments', 'machines', 'version-keys', 'projects', 'alerts']);
+  const groups = 'alerts approvals builds deployments freezes history jobs machines overview projects queue regions';
+  expect([...all].sort().join(' ')).toBe(groups);
 });
 
 it('waits longer each time, never longer than half a minute, and not all pages at once', () => {

@@ -6,18 +6,32 @@ export type ChangeTopic =
   | 'deployments'
   | 'machines'
   | 'version-keys'
-  | 'projects';
+  | 'projects'
+  | 'alerts';
 /** A group of reads that are repeated together. */
-export type ReadGroup = 'overview' | 'projects' | 'jobs' | 'builds' | 'deployments' | 'machines';
+export type ReadGroup =
+  | 'overview'
+  | 'projects'
+  | 'jobs'
+  | 'builds'
+  | 'deployments'
+  | 'machines'
+  | 'approvals'
+  | 'history'
+  | 'queue'
+  | 'regions'
+  | 'freezes'
+  | 'alerts';
 
 const groupsOfTopic: Record<ChangeTopic, readonly ReadGroup[]> = {
-  jobs: ['jobs', 'builds', 'overview'],
-  replicas: ['builds'],
-  deployments: ['deployments', 'builds', 'overview'],
+  jobs: ['jobs', 'builds', 'overview', 'queue'],
+  replicas: ['builds', 'regions'],
+  deployments: ['deployments', 'builds', 'overview', 'approvals', 'history', 'freezes'],
   machines: ['machines', 'deployments', 'overview'],
-  'version-keys': ['overview'],
+  'version-keys': ['overview', 'regions'],
   cancellations: [],
-  projects: ['projects', 'overview'],
+  projects: ['projects', 'overview', 'approvals'],
+  alerts: ['alerts'],
 };
 
 /** The reads that are old once these topics have changed; topics this console does not know change nothing. */

@@ -1,3 +1,7 @@
+import { type IdentityKind, identityKinds } from '@starling/shared/permissions.ts';
+import { type DeploymentStatus, deploymentStatuses } from '@starling/shared/words.ts';
+import { type Period, periods } from './periods.ts';
+
 // Filters and tabs live in the address, so that they survive a reload and can be shared. Whatever an address says is
 // read leniently: what is not understood is as if it were not there.
 
@@ -26,6 +30,36 @@ export interface MachinesSearch {
   region?: string;
   show?: MachineFilter;
   find?: string;
+}
+
+export const historyTabs = ['deployments', 'trends'] as const;
+export interface HistorySearch {
+  tab?: (typeof historyTabs)[number];
+  project?: string;
+  person?: string;
+  /** A build id or the first digits of a commit's SHA. */
+  build?: string;
+  status?: DeploymentStatus;
+  period?: Period;
+}
+export interface AuditSearch {
+  project?: string;
+  actor?: string;
+  action?: string;
+  period?: Period;
+}
+export const regionTabs = ['regions', 'identities'] as const;
+export interface RegionsSearch {
+  tab?: (typeof regionTabs)[number];
+  kind?: IdentityKind;
+  region?: string;
+  show?: 'revoked';
+}
+export const settingsTabs = ['projects', 'freezes', 'alerts', 'retention', 'people', 'tokens'] as const;
+export type SettingsTab = (typeof settingsTabs)[number];
+export interface SettingsSearch {
+  tab?: SettingsTab;
+  project?: string;
 }
 
 type Raw = Record<string, unknown>;
@@ -58,3 +92,28 @@ export const readMachinesSearch = (raw: Raw) =>
     show: choice(raw, 'show', machineFilters),
     find: text(raw, 'find'),
   });
+export const readHistorySearch = (raw: Raw) =>
+  kept<HistorySearch>({
+    tab: choice(raw, 'tab', historyTabs),
+    project: text(raw, 'project'),
+    person: text(raw, 'person'),
+    build: text(raw, 'build'),
+    status: choice(raw, 'status', deploymentStatuses),
+    period: choice(raw, 'period', periods),
+  });
+export const readAuditSearch = (raw: Raw) =>
+  kept<AuditSearch>({
+    project: text(raw, 'project'),
+    actor: text(raw, 'actor'),
+    action: text(raw, 'action'),
+    period: choice(raw, 'period', periods),
+  });
+export const readRegionsSearch = (raw: Raw) =>
+  kept<RegionsSearch>({
+    tab: choice(raw, 'tab', regionTabs),
+    kind: choice(raw, 'kind', identityKinds),
+    region: text(raw, 'region'),
+    show: choice(raw, 'show', ['revoked'] as const),
+  });
+export const readSettingsSearch = (raw: Raw) =>
+  kept<SettingsSearch>({ tab: choice(raw, 'tab', settingsTabs), project: text(raw, 'project') });

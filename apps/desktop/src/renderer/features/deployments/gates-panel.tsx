@@ -1,21 +1,12 @@
 import { allows } from '@starling/shared/permissions.ts';
-import type { GateName } from '@starling/shared/words.ts';
 import { ThumbsDown, ThumbsUp } from 'lucide-react';
 import { Button } from '../../components/button.tsx';
 import { Panel } from '../../components/page.tsx';
-import { DecisionBadge, GateStatusBadge } from '../../components/status.tsx';
+import { DecisionBadge, GateStatusBadge, gateWord } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
 import type { DeploymentWithRegions } from '../../lib/api.ts';
 import { useCaller, useWhyReadOnly } from '../../lib/hooks.ts';
 import { useUi } from '../../lib/ui-state.ts';
-
-const gateWords: Record<GateName, string> = {
-  review: 'Review',
-  approvals: 'Approvals',
-  freeze: 'Freeze window',
-  queue: 'Queue',
-  tasks: 'Tasks before',
-};
 
 /** What a deployment has to pass before it begins, in the order in which it is asked, and who said what. */
 export function GatesPanel({ deployment }: { deployment: DeploymentWithRegions }) {
@@ -53,7 +44,7 @@ export function GatesPanel({ deployment }: { deployment: DeploymentWithRegions }
       <ul className="flex flex-col gap-2" aria-label="Gates">
         {gates.map(({ gate, status, detail }) => (
           <li key={gate} className="flex flex-wrap items-center gap-x-4">
-            <span className="w-32 shrink-0 font-medium text-ink">{gateWords[gate]}</span>
+            <span className="w-32 shrink-0 font-medium text-ink">{gateWord(gate)}</span>
             <span className="w-28 shrink-0">
               <GateStatusBadge status={status} />
             </span>

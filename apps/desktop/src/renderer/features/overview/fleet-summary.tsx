@@ -1,5 +1,5 @@
 import { CircleCheck, CloudOff, LoaderCircle, Rocket, TriangleAlert } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { Figure } from '../../components/figure.tsx';
 import type { Overview } from '../../lib/api.ts';
 import { plural } from '../../lib/format.ts';
 import { concernOf, summarizeCell } from '../../lib/matrix.ts';
@@ -61,18 +61,6 @@ export function FleetSummary({ overview }: { overview: Overview }) {
           )
         }
       />
-    </div>
-  );
-}
-
-function Figure({ value, text, icon }: { value: string; text: string; icon: ReactNode }) {
-  return (
-    <div className="panel flex items-center justify-between gap-3 px-4 py-2.5">
-      <p>
-        <span className="block text-lg leading-6 font-semibold tracking-tight text-ink">{value}</span>
-        <span className="block text-xs text-ink-2">{text}</span>
-      </p>
-      {icon}
     </div>
   );
 }
