@@ -1,0 +1,214 @@
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { isTerminalJobStatus } from '@starling/shared/words.ts';
+import { cpuSecondsOf, memoryOf } from './fleet/process-cost.ts';
+import type { SimulatedAgentsOrder, SimulatedAgentsState } from './fleet/simulated-agents.ts';
+import { startWorld, until, type World } from './fleet/world.ts';
+
+// A whole fleet on a few real hubs, each a region of its own, with a real control server and PostgreSQL: every agent proves
+// itself and holds its own connection, then one build is deployed to all of them at once. The agents are simulated,
+// thousands in a process, because what is measured is the servers.
+
+export async function run(commandLine: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: commandLine,
+    options: {
+      agents: { type: 'string', default: '100000' },
+      hubs: { type: 'string', default: '6' },
+      'fetch-seconds': { type: 'string', default: '15' },
+      keep: { type: 'boolean', default: false },
+    },
+  });
+  const [agents, hubs] = [Number(values.agents), Number(values.hubs)];
+  const data = await mkdtemp(join(tmpdir(), 'starling-fleet-'));
+  await chmod(data, 0o711);
+  const world = await startWorld(
+    data,
+    Array.from({ length: hubs }, (_, index) => `region-${index + 1}`),
+  );
+  const fleets: ChildProcess[] = [];
+  try {
+    const build = await buildSample(world);
+    const pids = world.regions.map(({ hub }) => hub.pid!);
+    const empty = pids.map((pid) => memoryOf(pid).nowKib);
+    const perHub = world.regions.map((_, index) => Math.floor(agents / hubs) + (index < agents % hubs ? 1 : 0));
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+
+    const connectingFrom = Date.now();
+    for (const [index, region] of world.regions.entries()) {
+      const order: SimulatedAgentsOrder = {
+        hubUrl: region.hubUrl,
+        region: region.name,
+        count: perHub[index]!,
+        racks: Math.max(1, Math.round(perHub[index]! / 40)),
+        atOnce: 16,
+        identityKeyFile: world.secrets.identityKey,
+        fetchMs: [2_000, Number(values['fetch-seconds']) * 1_000],
+        probeMs: 10_000,
+      };
+      const file = join(data, `${region.name}.json`);
+      await writeFile(file, JSON.stringify(order));
+      fleets.push(fork(new URL('./fleet/simulated-agents.ts', import.meta.url), [file], { execArgv: [] }));
+    }
+    const states = () => Promise.all(fleets.map(stateOf));
+    const sum = (
+      all: SimulatedAgentsState[],
+      field: 'welcomed' | 'closed' | 'reportsSent' | 'reportsAccepted' | 'peersFrames',
+    ) => all.reduce((total, one) => total + one[field], 0);
+    let saidAt = Date.now();
+    await until(
+      'every agent is connected',
+      async () => {
+        const all = await states();
+        if (sum(all, 'closed') > 0)
+          throw new Error(`connections were closed: ${all.map(({ lastWhy }) => lastWhy).join('; ')}`);
+        if (Date.now() - saidAt > 10_000) {
+          saidAt = Date.now();
+          say(`${sum(all, 'welcomed')} of ${agents} connected`);
+        }
+        return sum(all, 'welcomed') === agents;
+      },
+      1_800,
+      1_000,
+    );
+    const connectSeconds = (Date.now() - connectingFrom) / 1_000;
+    await until(
+      'control knows every machine',
+      async () =>
+        (await world.api.machines.counts.query({})).reduce((total, { machines }) => total + machines, 0) >= agents,
+      600,
+      1_000,
+    );
+    say(`connected in ${connectSeconds.toFixed(1)} s`);
+
+    // At rest: pulses every ten seconds, and "still there" for control.
+    const rest = await costDuring(pids, async () => new Promise((resolve) => setTimeout(resolve, 20_000)));
+    const atRest = pids.map((pid) => memoryOf(pid).nowKib);
+
+    let deployment = 0;
+    let seconds = 0;
+    const busy = await costDuring([...pids, world.control.pid!], async () => {
+      const from = Date.now();
+      deployment = (await world.api.deployments.deploy.mutate({ project: 'hello', build })).id;
+      await until(
+        'the deployment has ended',
+        async () => {
+          if (Date.now() - saidAt > 10_000) {
+            saidAt = Date.now();
+            const all = await states();
+            say(`${sum(all, 'reportsSent')} reports sent, ${sum(all, 'reportsAccepted')} accepted`);
+          }
+          return (await world.api.deployments.get.query({ id: deployment })).status !== 'RUNNING';
+        },
+        1_800,
+        500,
+      );
+      seconds = (Date.now() - from) / 1_000;
+      await until(
+        'every report is accepted',
+        async () => {
+          const all = await states();
+          return sum(all, 'reportsAccepted') === sum(all, 'reportsSent');
+        },
+        600,
+        500,
+      );
+    });
+    const { status } = await world.api.deployments.get.query({ id: deployment });
+    if (status !== 'SUCCEEDED') throw new Error(`the deployment is ${status}`);
+    const all = await states();
+    const told = all.flatMap((one) => one.told[deployment] ?? []).toSorted((a, b) => a - b);
+    const at = (share: number) => told[Math.min(told.length - 1, Math.floor(told.length * share))]! / 1_000;
+    const peaks = pids.map((pid) => memoryOf(pid).peakKib);
+    const round = (value: number, digits = 2) => Number(value.toFixed(digits));
+    const biggest = Math.max(...perHub);
+    const result = {
+      bench: 'fleet',
+      agents,
+      hubs,
+      kb_per_agent: round(Math.max(...atRest.map((kib, index) => (kib - empty[index]!) / perHub[index]!)), 1),
+      cpu_cores: round(Math.max(...busy.cores.slice(0, hubs))),
+      reports_per_second: Math.round(sum(all, 'reportsAccepted') / busy.seconds),
+      told_last_seconds: round(told.at(-1)! / 1_000),
+      told_median_seconds: round(at(0.5)),
+      told_p99_seconds: round(at(0.99)),
+      agents_per_hub: biggest,
+      hub_empty_mb: Math.round(Math.max(...empty) / 1024),
+      hub_at_rest_mb: Math.round(Math.max(...atRest) / 1024),
+      hub_peak_mb: Math.round(Math.max(...peaks) / 1024),
+      cpu_cores_at_rest: round(Math.max(...rest.cores), 3),
+      cpu_cores_all_hubs: round(busy.cores.slice(0, hubs).reduce((total, one) => total + one, 0)),
+      cpu_cores_control: round(busy.cores.at(-1)!),
+      connect_seconds: round(connectSeconds, 1),
+      reports: sum(all, 'reportsAccepted'),
+      peer_lists: sum(all, 'peersFrames'),
+      deployment_seconds: round(seconds, 1),
+    };
+    console.table(result);
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+  } finally {
+    for (const fleet of fleets) fleet.kill('SIGKILL');
+    await world.stop();
+    if (values.keep) process.stderr.write(`kept: ${data}\n`);
+    else await rm(data, { recursive: true, force: true });
+  }
+}
+
+function stateOf(fleet: ChildProcess): Promise<SimulatedAgentsState> {
+  return new Promise((resolve, reject) => {
+    if (!fleet.connected) return reject(new Error('the simulated agents ended'));
+    fleet.once('message', (state) => resolve(state as SimulatedAgentsState));
+    fleet.send('state');
+  });
+}
+
+/** How many cores each process kept busy on average while something was done. */
+async function costDuring(pids: number[], work: () => Promise<unknown>): Promise<{ cores: number[]; seconds: number }> {
+  const before = pids.map(cpuSecondsOf);
+  const from = performance.now();
+  await work();
+  const seconds = (performance.now() - from) / 1_000;
+  return { seconds, cores: pids.map((pid, index) => (cpuSecondsOf(pid) - before[index]!) / seconds) };
+}
+
+/** Builds a small service for real; the build's id, once it is in every region. */
+async function buildSample(world: World): Promise<string> {
+  const repository = join(world.data, 'repository');
+  await mkdir(repository);
+  await writeFile(
+    join(repository, 'starling.yml'),
+    'version: 1\nbuild: { command: "mkdir out && date > out/stamp", artifact: out }\n',
+  );
+  const identity = {
+    GIT_AUTHOR_NAME: 'Ada',
+    GIT_AUTHOR_EMAIL: 'ada@example.com',
+    GIT_COMMITTER_NAME: 'Ada',
+    GIT_COMMITTER_EMAIL: 'ada@example.com',
+  };
+  const git = (...commandLine: string[]) =>
+    execFileSync('git', commandLine, {
+      cwd: repository,
+      env: { PATH: process.env.PATH, HOME: repository, ...identity },
+    });
+  git('init', '--quiet', '--initial-branch=main');
+  git('add', '--all');
+  git('commit', '--quiet', '--message=One');
+  await world.api.projects.add.mutate({ name: 'hello', repositoryUrl: repository });
+  const { id } = await world.api.jobs.create.mutate({ project: 'hello', ref: 'main' });
+  let build: string | null = null;
+  await until(
+    'the build is done',
+    async () => {
+      const job = await world.api.jobs.get.query({ id });
+      if (isTerminalJobStatus(job.status) && job.status !== 'SUCCEEDED')
+        throw new Error(`${job.status}: ${job.failureReason}`);
+      build = job.status === 'SUCCEEDED' ? job.buildId : null;
+      return build !== null && (await world.api.builds.get.query({ id: build })).notDeployableBecause === null;
+    },
+    120,
+  );
+  return build!;
+}
