@@ -37,6 +37,7 @@ export async function run(commandLine: string[]): Promise<void> {
     const perHub = world.regions.map((_, index) => Math.floor(agents / hubs) + (index < agents % hubs ? 1 : 0));
     const say = (line: string) => process.stderr.write(`${line}\n`);
 
+    const cpuBefore = pids.map(cpuSecondsOf);
     const connectingFrom = Date.now();
     for (const [index, region] of world.regions.entries()) {
       const order: SimulatedAgentsOrder = {
@@ -63,11 +64,9 @@ export async function run(commandLine: string[]): Promise<void> {
       'every agent is connected',
       async () => {
         const all = await states();
-        if (sum(all, 'closed') > 0)
-          throw new Error(`connections were closed: ${all.map(({ lastWhy }) => lastWhy).join('; ')}`);
         if (Date.now() - saidAt > 10_000) {
           saidAt = Date.now();
-          say(`${sum(all, 'welcomed')} of ${agents} connected`);
+          say(`${sum(all, 'welcomed')} of ${agents} connected, ${sum(all, 'closed')} cut off`);
         }
         return sum(all, 'welcomed') === agents;
       },
@@ -82,6 +81,7 @@ export async function run(commandLine: string[]): Promise<void> {
       600,
       1_000,
     );
+    const signInCpu = pids.reduce((total, pid, index) => total + cpuSecondsOf(pid) - cpuBefore[index]!, 0);
     say(`connected in ${connectSeconds.toFixed(1)} s`);
 
     // At rest: pulses every ten seconds, and "still there" for control.
@@ -142,8 +142,10 @@ export async function run(commandLine: string[]): Promise<void> {
       cpu_cores_at_rest: round(Math.max(...rest.cores), 3),
       cpu_cores_all_hubs: round(busy.cores.slice(0, hubs).reduce((total, one) => total + one, 0)),
       cpu_cores_control: round(busy.cores.at(-1)!),
+      cpu_ms_per_sign_in: round((signInCpu / agents) * 1_000),
       connect_seconds: round(connectSeconds, 1),
       reports: sum(all, 'reportsAccepted'),
+      connections_lost: sum(all, 'closed'),
       peer_lists: sum(all, 'peersFrames'),
       deployment_seconds: round(seconds, 1),
     };

@@ -93,11 +93,26 @@ class SimulatedAgent {
   #sequence = 0;
   #build: string | null = null;
   #deployment = 0;
+  #accepted = 0;
+  #isWelcomed = false;
+  /** Not accepted yet: sent again on each connection. */
+  #waiting: MachineReport[] = [];
 
   constructor(index: number) {
     this.#machine = `${order.region}-${String(index).padStart(6, '0')}`;
     this.#rack = `r${index % order.racks}`;
     this.#port = 1_024 + (index % 60_000);
+  }
+
+  async connectAtLast(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.connect();
+      } catch (thrown) {
+        state.lastWhy = String(thrown);
+        await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 1_000));
+      }
+    }
   }
 
   async connect(): Promise<void> {
@@ -114,7 +129,7 @@ class SimulatedAgent {
     const proof = answerChallenge(privatePem, this.#machine, challenge as { hub: string; nonce: string });
     const opened = await post('/agents/session', { credential, nonce: challenge.nonce, signature: proof });
     if (opened.status !== 200) throw new Error(`no session: ${opened.status} ${JSON.stringify(opened.body)}`);
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       this.#socket = new LightSocket(hubUrl, String(opened.body.session), {
         onOpen: () =>
           this.#send({
@@ -130,9 +145,13 @@ class SimulatedAgent {
           if (this.#onText(text)) resolve();
         },
         onClose: (why) => {
+          reject(new Error(why));
+          if (!this.#isWelcomed) return;
+          this.#isWelcomed = false;
+          state.welcomed -= 1;
           state.closed += 1;
           state.lastWhy = why;
-          resolve();
+          void this.connectAtLast();
         },
       });
     });
@@ -146,16 +165,17 @@ class SimulatedAgent {
       const upTo = (JSON.parse(text) as { upToSequence: number }).upToSequence;
       state.reportsAccepted += Math.max(0, upTo - this.#accepted);
       this.#accepted = Math.max(this.#accepted, upTo);
+      this.#waiting = this.#waiting.filter(({ sequence }) => sequence > upTo);
       state.lastAcceptedAt = Date.now();
     } else if (text.startsWith('{"type":"peers"')) state.peersFrames += 1;
     else if (text.startsWith('{"type":"welcome"')) {
       state.welcomed += 1;
+      this.#isWelcomed = true;
+      if (this.#waiting.length > 0) this.#send({ type: 'reports', reports: this.#waiting });
       return true;
     } else if (text.startsWith('{"type":"refused"')) state.lastWhy = text;
     return false;
   }
-  #accepted = 0;
-
   #follow(key: VersionKey): void {
     const target = targetFor(key, this.#machine);
     if (!target || target.deployment === this.#deployment) return;
@@ -197,7 +217,8 @@ class SimulatedAgent {
 
   #reports(reports: MachineReport[]): void {
     state.reportsSent += reports.length;
-    this.#send({ type: 'reports', reports });
+    this.#waiting.push(...reports);
+    if (this.#isWelcomed) this.#send({ type: 'reports', reports });
   }
 
   #send(frame: object): void {
@@ -215,17 +236,7 @@ await Promise.all(
   Array.from({ length: order.atOnce }, async () => {
     while (next < order.count) {
       next += 1;
-      const agent = new SimulatedAgent(next);
-      for (let tries = 0; ; tries += 1) {
-        try {
-          await agent.connect();
-          break;
-        } catch (thrown) {
-          state.lastWhy = String(thrown);
-          if (tries > 20) throw thrown;
-          await new Promise((resolve) => setTimeout(resolve, 1_000));
-        }
-      }
+      await new SimulatedAgent(next).connectAtLast();
     }
   }),
 );

@@ -69,8 +69,7 @@ export function answerChallenge(privatePem: string, machine: string, { hub, nonc
 export function holdsKey(credential: AgentCredential, { hub, nonce }: AgentChallenge, signature: Signature): boolean {
   const key = keyOf(credential.publicKey);
   if (!key) return false;
-  const pem = key.export({ type: 'spki', format: 'pem' }).toString();
-  const trusted = new TrustedKeys('agent-session', [pem]);
+  const trusted = new TrustedKeys('agent-session', [key]);
   return trusted.refusal({ hub, nonce, machine: credential.machine, signature }) === undefined;
 }
 

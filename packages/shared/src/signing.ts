@@ -52,15 +52,15 @@ export class Signer {
   }
 }
 
-/** The public keys trusted for one kind of document; several, so that a key can be rotated. */
+/** The public keys (PEM, or read already) trusted for one kind of document; several, so that a key can be rotated. */
 export class TrustedKeys {
   readonly #kind: DocumentKind;
   readonly #keys = new Map<string, KeyObject>();
 
-  constructor(kind: DocumentKind, publicPems: readonly string[]) {
+  constructor(kind: DocumentKind, publicKeys: readonly (string | KeyObject)[]) {
     this.#kind = kind;
-    for (const pem of publicPems) {
-      const key = createPublicKey(pem);
+    for (const given of publicKeys) {
+      const key = typeof given === 'string' ? createPublicKey(given) : given;
       if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('a trusted key must be an Ed25519 public key');
       this.#keys.set(keyIdOf(key), key);
     }

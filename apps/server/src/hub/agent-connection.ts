@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws';
 
 /** What waits in memory for an agent that reads too slowly, before it is cut off. */
 const maxBufferedBytes = 8 * 1024 * 1024;
+const maxMisses = 2;
 const helloTimeoutMs = 10_000;
 
 export type Hello = Extract<AgentFrame, { type: 'hello' }>;
@@ -24,6 +25,7 @@ export class AgentConnection {
   readonly #greeted = new AbortController();
   /** Heard from since the last `checkPulse`. */
   #isAlive = true;
+  #misses = 0;
   #hello: Hello | undefined;
 
   constructor(socket: WebSocket, events: ConnectionEvents, clock: Clock) {
@@ -69,9 +71,10 @@ export class AgentConnection {
     this.#socket.close(code, Buffer.from(reason).subarray(0, 120).toString());
   }
 
-  /** Cuts off an agent that did not answer since the last call, and asks the others whether they are there. */
-  checkPulse(): void {
-    if (!this.#isAlive) {
+  /** Asks whether the agent is there. With `judge`, one that did not answer two times in a row is cut off instead. */
+  checkPulse(judge: boolean): void {
+    this.#misses = this.#isAlive ? 0 : this.#misses + (judge ? 1 : 0);
+    if (this.#misses >= maxMisses) {
       this.#socket.terminate();
       return;
     }

@@ -5,6 +5,7 @@ import type { WebSocket } from 'ws';
 import type { Logger } from '../lib/log.ts';
 import { AgentConnection, type Hello, type LaterFrame } from './agent-connection.ts';
 import type { SessionOwner } from './ports.ts';
+import { Pulse } from './pulse.ts';
 import type { MachineState, ReportQueue } from './report-queue.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -35,6 +36,8 @@ export class Agents {
   readonly #connected = new Map<string, Connected>();
   /** Every open socket, those that have not said hello too, with whose session it was opened. */
   readonly #open = new Map<AgentConnection, SessionOwner>();
+
+  readonly #pulse = new Pulse();
 
   constructor(options: AgentsOptions) {
     this.#options = options;
@@ -89,8 +92,9 @@ export class Agents {
     this.#connected.get(machine)?.connection.send({ type: 'reportsAccepted', upToSequence });
   }
 
+  /** To be called every `beatEveryMs`. */
   checkPulses(): void {
-    for (const connection of this.#open.keys()) connection.checkPulse();
+    this.#pulse.beat(this.#open.keys(), this.#options.clock.now());
   }
 
   closeAll(): void {

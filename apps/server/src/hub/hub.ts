@@ -16,6 +16,7 @@ import { Agents } from './agents.ts';
 import { answer } from './http-requests.ts';
 import { KnownKeys } from './known-keys.ts';
 import type { HubOptions, RunningHub } from './ports.ts';
+import { beatEveryMs } from './pulse.ts';
 import { ReportQueue } from './report-queue.ts';
 import { Revocations } from './revocations.ts';
 import { Shelf } from './shelf.ts';
@@ -24,7 +25,6 @@ import { Tracker } from './tracker.ts';
 const maxReports = 20_000;
 const maxSwarmConnections = 500;
 const handOutEveryMs = 500;
-const pulseEveryMs = 10_000;
 const idleSocketTimeoutMs = 120_000;
 const requestTimeoutMs = 30_000;
 const watchPauseMs = 1_000;
@@ -131,7 +131,7 @@ class Hub implements RunningHub {
     const posts = new AgentRequests({ sessions: this.#sessions, control, clock, log });
     this.#loops = [
       new Loop({ name: 'handout', everyMs: handOutEveryMs, clock, log, pass: async () => this.#tracker.handOutDue() }),
-      new Loop({ name: 'pulse', everyMs: pulseEveryMs, clock, log, pass: async () => this.#agents.checkPulses() }),
+      new Loop({ name: 'pulse', everyMs: beatEveryMs, clock, log, pass: async () => this.#agents.checkPulses() }),
     ];
     this.#server = createServer((request, response) => {
       answer(request, response, {
