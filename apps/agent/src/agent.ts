@@ -153,7 +153,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   async function follow(key: VersionKey): Promise<void> {
-    (await projectOf(key.project)).machine.follow(desiredBy(key, config.machine));
+    (await projectOf(key.project)).machine.follow(desiredBy(key, config.machine, config.labels));
   }
 
   function onFrame(frame: HubFrame): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationBetween } from './durations.ts';
+import { rolloutSettings } from './rollout-plan.ts';
 
 // What an administrator sets for a project on the server. It is not in the repository: whoever may change the code must
 // not be able to take away the gates that the code has to pass.
@@ -86,6 +87,8 @@ export const projectSettings = z.strictObject({
       after: z.array(deploymentTask).max(20).default([]),
     })
     .prefault({}),
+  /** How builds reach the machines, over what their `starling.yml` says. */
+  rollout: rolloutSettings.prefault({}),
   webhooks: z
     .strictObject({
       /** Which of the project's webhook secrets holds; raising it makes the one before worthless. */

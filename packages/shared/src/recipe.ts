@@ -4,6 +4,7 @@ import { durationBetween } from './durations.ts';
 import { StarlingError } from './errors.ts';
 import { type Hooks, lifecycleEvents, type ProgramLimits, userName } from './lifecycle.ts';
 import { artifactPath, type RunSpec } from './manifest.ts';
+import { rolloutSettings, type WrittenRolloutSettings } from './rollout-plan.ts';
 
 // `starling.yml`: how a project is built and run, kept in its repository beside the code it describes.
 
@@ -81,6 +82,7 @@ const recipeFile = z
       .strictObject(Object.fromEntries(lifecycleEvents.map((event) => [event, writtenHook.optional()])))
       .optional(),
     health: health.optional(),
+    rollout: rolloutSettings.optional(),
   })
   .refine((file) => !((file.health?.http || file.health?.tcp) && file.run?.port === undefined), {
     path: ['run', 'port'],
@@ -91,6 +93,8 @@ const recipeFile = z
 export interface Recipe {
   build: { command: string; artifact: string; timeoutMs: number; environment: Record<string, string> };
   run: RunSpec;
+  /** How its builds reach the machines, as written; null when the file does not say. */
+  rollout: WrittenRolloutSettings | null;
 }
 
 /** Reads `starling.yml`. Throws INVALID_INPUT with the line and the field of the first few defects. */
@@ -105,7 +109,8 @@ export function parseRecipe(text: string, fileName = 'starling.yml'): Recipe {
       fix: 'Correct the YAML at that line and commit it.',
     });
   }
-  const parsed = recipeFile.safeParse(document.toJS({ maxAliasCount: 50 }) ?? {});
+  const written = document.toJS({ maxAliasCount: 50 }) ?? {};
+  const parsed = recipeFile.safeParse(written);
   if (!parsed.success) {
     const defects = parsed.error.issues.slice(0, 5).map((issue) => {
       const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
@@ -121,7 +126,7 @@ export function parseRecipe(text: string, fileName = 'starling.yml'): Recipe {
       fix: `Correct ${fileName} and commit it; docs/reference/starling-yml.md lists every field.`,
     });
   }
-  return toRecipe(parsed.data);
+  return { ...toRecipe(parsed.data), rollout: (written.rollout as WrittenRolloutSettings | undefined) ?? null };
 
   /** The line of the node at `path`, or of the nearest parent that is there. */
   function lineOf(path: (string | number)[]): number {
@@ -137,7 +142,7 @@ export function parseRecipe(text: string, fileName = 'starling.yml'): Recipe {
   }
 }
 
-function toRecipe(file: z.infer<typeof recipeFile>): Recipe {
+function toRecipe(file: z.infer<typeof recipeFile>): Omit<Recipe, 'rollout'> {
   const { health: check, run } = file;
   return {
     build: {

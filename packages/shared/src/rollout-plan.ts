@@ -15,14 +15,18 @@ const selector = z
   .record(z.string().min(1).max(63), z.string().max(255))
   .refine((wanted) => Object.keys(wanted).length > 0, 'needs at least one label');
 
-const share = z.union([
-  z.number().gt(0, 'must be more than 0').max(1, 'must be at most 1'),
-  z
-    .string()
-    .regex(/^\d{1,3}(\.\d{1,4})?\s*%$/, 'expected a share such as 0.1 or "10%"')
-    .transform((text) => Number.parseFloat(text) / 100)
-    .pipe(z.number().gt(0, 'must be more than 0 %').max(1, 'must be at most 100 %')),
-]);
+const expectedShare = 'expected a share such as 0.1 or "10%"';
+const share = z.union(
+  [
+    z.number().gt(0, 'must be more than 0').max(1, 'must be at most 1'),
+    z
+      .string()
+      .regex(/^\d{1,3}(\.\d{1,4})?\s*%$/, expectedShare)
+      .transform((text) => Number.parseFloat(text) / 100)
+      .pipe(z.number().gt(0, 'must be more than 0 %').max(1, 'must be at most 100 %')),
+  ],
+  expectedShare,
+);
 const bakeTime = durationBetween(0, 7 * day);
 
 const wave = z

@@ -29,7 +29,14 @@ export const versionKey = z.object({
   /** What every machine outside the wave runs; null before the first success. */
   stable: target.nullable(),
   /** What the machines of the wave run instead. */
-  candidate: target.extend({ salt: z.string().max(64), fraction: z.number().min(0).max(1) }).nullable(),
+  candidate: target
+    .extend({
+      salt: z.string().max(64),
+      fraction: z.number().min(0).max(1),
+      /** Machines with all labels of one of these are in the wave too. Left out where none is: so it was before. */
+      selectors: z.array(z.record(z.string(), z.string())).max(20).optional(),
+    })
+    .nullable(),
   /** Builds that machines may fetch ahead of any decision. */
   prefetch: z.array(z.object({ build: buildId, manifestDigest: sha256Hex })).max(8),
   quarantined: z.array(buildId).max(256),
@@ -46,10 +53,45 @@ export function positionInWave(salt: string, machine: string): number {
   return digest.readUIntBE(0, 6) / 2 ** 48;
 }
 
+/** What says who is in a wave; of a key, or of a deployment that is only planned. */
+export interface WaveOfKey {
+  salt: string;
+  fraction: number;
+  selectors?: readonly Record<string, string>[] | undefined;
+}
+
+/** Whether a machine is in the wave; the one place where it is decided, for agents and for the server. */
+export function isInWave(wave: WaveOfKey, machine: string, labels: Readonly<Record<string, string>>): boolean {
+  if (wave.selectors?.some((selector) => matches(selector, labels))) return true;
+  return wave.fraction > 0 && (wave.fraction >= 1 || positionInWave(wave.salt, machine) < wave.fraction);
+}
+
+/** No label at all selects nobody: a key that lost them must not reach everyone. */
+function matches(selector: Record<string, string>, labels: Readonly<Record<string, string>>): boolean {
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && wanted.every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);
+}
+
+/**
+ * The fraction to say so that exactly these of the machines are in the wave: the first `share` of them by position, and one
+ * at least. Machines that join later are in it by chance. The share itself where there is no machine yet.
+ */
+export function fractionReaching(salt: string, machines: readonly string[], share: number): number {
+  if (share >= 1 || machines.length === 0) return share;
+  const positions = machines.map((machine) => positionInWave(salt, machine)).sort((a, b) => a - b);
+  // Less a little, as 3 x 0.1 is a little more than 0.3.
+  const count = Math.min(Math.max(Math.ceil(machines.length * share - 1e-9), 1), machines.length);
+  return Math.min(1, positions[count - 1]! + 1 / 2 ** 48);
+}
+
 /** What this machine must run by this key; null when nothing is deployed to it yet. */
-export function targetFor(key: UnsignedVersionKey, machine: string): Target | null {
+export function targetFor(
+  key: UnsignedVersionKey,
+  machine: string,
+  labels: Readonly<Record<string, string>> = {},
+): Target | null {
   const { candidate } = key;
-  if (candidate && positionInWave(candidate.salt, machine) < candidate.fraction) {
+  if (candidate && isInWave(candidate, machine, labels)) {
     return { build: candidate.build, manifestDigest: candidate.manifestDigest, deployment: candidate.deployment };
   }
   return key.stable;

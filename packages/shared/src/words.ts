@@ -25,7 +25,7 @@ export const whenBusyChoices = ['REFUSE', 'QUEUE', 'REPLACE'] as const;
 export type WhenBusy = (typeof whenBusyChoices)[number];
 
 /** What may keep a deployment from beginning, in the order in which it is asked. */
-export const gateNames = ['review', 'approvals', 'freeze', 'queue', 'tasks'] as const;
+export const gateNames = ['review', 'approvals', 'line', 'freeze', 'queue', 'tasks'] as const;
 export type GateName = (typeof gateNames)[number];
 /** BYPASSED: a hotfix went through. REFUSED ends the deployment. */
 export const gateStatuses = ['WAITING', 'PASSED', 'BYPASSED', 'REFUSED'] as const;

@@ -53,8 +53,12 @@ export function initialSituation(project: string): Situation {
 }
 
 /** What a key tells a machine; null when it is to run nothing. */
-export function desiredBy(key: UnsignedVersionKey, machine: string): Desired | null {
-  const wanted = targetFor(key, machine);
+export function desiredBy(
+  key: UnsignedVersionKey,
+  machine: string,
+  labels: Readonly<Record<string, string>>,
+): Desired | null {
+  const wanted = targetFor(key, machine, labels);
   return wanted && { target: wanted, stable: key.stable !== null && sameTarget(wanted, key.stable) };
 }
 

@@ -93,6 +93,7 @@ export async function buildAttempt(tools: AttemptTools): Promise<FinishedBuild> 
     packBytes: packed.pack.sizeBytes,
     infoHash: packed.pack.torrent.infoHash,
     fileCount: packed.fileCount,
+    rollout: recipe.rollout,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { WrittenRolloutSettings } from '@starling/shared/rollout-plan.ts';
 import type { JobStage } from '@starling/shared/words.ts';
 
 // What a worker needs of the queue. `main.ts` fills it with the statements of `jobs/`.
@@ -26,6 +27,8 @@ export interface FinishedBuild {
   packBytes: number;
   infoHash: string;
   fileCount: number;
+  /** How it is to reach the machines, as its `starling.yml` says. */
+  rollout?: WrittenRolloutSettings | null;
 }
 
 export interface TakeOptions {

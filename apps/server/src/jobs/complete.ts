@@ -28,10 +28,11 @@ export async function completeJob(
     const ended = await client`
     with ${endStep(client, attempt.worker, attempt.attempt, [attempt.jobId], build.buildId)}, build as (
       insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
-        manifest_bytes, pack_digest, pack_bytes, info_hash, file_count)
+        manifest_bytes, pack_digest, pack_bytes, info_hash, file_count, rollout)
       select ${build.buildId}, project, commit_sha, id, ${build.commitAuthor}, ${build.commitSubject},
         ${build.committedAt.toISOString()}::text::timestamptz, ${build.manifestDigest}, ${build.manifestBytes}::bigint,
-        ${build.packDigest}, ${build.packBytes}::bigint, ${build.infoHash}, ${build.fileCount}::int
+        ${build.packDigest}, ${build.packBytes}::bigint, ${build.infoHash}, ${build.fileCount}::int,
+        ${build.rollout ? JSON.stringify(build.rollout) : null}::text::jsonb
       from ended
       returning id
     ), copies as (
