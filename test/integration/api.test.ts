@@ -228,7 +228,10 @@ describe('deploying', () => {
       kind: 'ROLLBACK',
       buildId: first,
     });
-    expect(await admin().deployments.rollback.mutate({ project: 'trail', build: third })).toMatchObject({
+    const forward = () => admin().deployments.rollback.mutate({ project: 'trail', build: third });
+    expect(await refusal(forward())).toMatchObject({ code: 'PRECONDITION_FAILED', field: 'build' });
+    await admin().quarantines.lift.mutate({ id: third, reason: 'it was the network' });
+    expect(await forward()).toMatchObject({
       kind: 'ROLL_FORWARD',
       buildId: third,
     });

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { rootRouter } from '@starling/server/api/root.ts';
+import type { WrittenRolloutSettings } from '@starling/shared/rollout-plan.ts';
 import { Signer } from '@starling/shared/signing.ts';
 import { desc, eq, gt, sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -86,6 +87,24 @@ async function waiting(client: Client): Promise<{ id: number }> {
   expect(deployment.status).toBe('WAITING');
   return deployment;
 }
+async function running(client: Client, rollout?: WrittenRolloutSettings): Promise<{ id: number }> {
+  const name = await project();
+  const build = await deployable(name);
+  return client.deployments.deploy.mutate({ project: name, build, ...(rollout && { rollout }) });
+}
+async function twiceDeployed(client: Client): Promise<string> {
+  const name = await project();
+  for (const build of [await deployable(name), await deployable(name)]) {
+    const { id } = await client.deployments.deploy.mutate({ project: name, build });
+    await test.database.update(deployments).set({ status: 'SUCCEEDED' }).where(eq(deployments.id, id));
+  }
+  return name;
+}
+async function rolledBack(client: Client): Promise<string> {
+  const name = await twiceDeployed(client);
+  await client.deployments.rollback.mutate({ project: name });
+  return name;
+}
 async function account(client: Client): Promise<string> {
   const name = fresh('person');
   await client.accounts.add.mutate({ name, password });
@@ -168,18 +187,44 @@ const cases: Record<string, (client: Client) => Promise<() => Promise<unknown>>>
     return () => client.deployments.deploy.mutate({ project: name, build });
   },
   'deployments.rollback': async (client) => {
-    const name = await project();
-    const [first, second] = [await deployable(name), await deployable(name)];
-    for (const build of [first, second]) {
-      const { id } = await client.deployments.deploy.mutate({ project: name, build });
-      await test.database.update(deployments).set({ status: 'SUCCEEDED' }).where(eq(deployments.id, id));
-    }
+    const name = await twiceDeployed(client);
     return () => client.deployments.rollback.mutate({ project: name });
   },
   'deployments.abort': async (client) => {
     const name = await project();
     const { id } = await client.deployments.deploy.mutate({ project: name, build: await deployable(name) });
     return () => client.deployments.abort.mutate({ id });
+  },
+  'deployments.undoRollback': async (client) => {
+    const name = await rolledBack(client);
+    return () => client.deployments.undoRollback.mutate({ project: name, reason: 'it was the network' });
+  },
+  'deployments.pause': async (client) => {
+    const { id } = await running(client);
+    return () => client.deployments.pause.mutate({ id });
+  },
+  'deployments.resume': async (client) => {
+    const { id } = await running(client);
+    await client.deployments.pause.mutate({ id });
+    return () => client.deployments.resume.mutate({ id });
+  },
+  'deployments.promote': async (client) => {
+    const { id } = await running(client, { waves: [{ fraction: 0.1 }] });
+    return () => client.deployments.promote.mutate({ id });
+  },
+  'line.stop': async (client) => {
+    const name = await project();
+    return () => client.line.stop.mutate({ project: name, reason: 'errors at the till' });
+  },
+  'line.start': async (client) => {
+    const name = await project();
+    await client.line.stop.mutate({ project: name, reason: 'errors at the till' });
+    return () => client.line.start.mutate({ project: name });
+  },
+  'quarantines.lift': async (client) => {
+    const name = await rolledBack(client);
+    const [held] = (await client.quarantines.list.query()).filter((row) => row.project === name);
+    return () => client.quarantines.lift.mutate({ id: held!.buildId, reason: 'it was the network' });
   },
   'freezes.add': async (client) => {
     const name = await project();

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { grantToken } from '@starling/server/accounts/tokens.ts';
-import { whyNotNow } from '@starling/server/api/deployments.ts';
+import { whyNotNow } from '@starling/server/api/start-deployment.ts';
 import { startGatekeeper } from '@starling/server/gates/gatekeeper.ts';
 import type { ReviewCommit } from '@starling/server/gates/ports.ts';
 import { createLogger } from '@starling/server/lib/log.ts';

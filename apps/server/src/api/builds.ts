@@ -1,10 +1,11 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { buildId, projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, inArray, isNotNull, like, type SQL, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, isNull, like, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { builds, deployments, jobs, regions, replicas } from '../../../../drizzle/schema/index.ts';
+import { builds, deployments, jobs, quarantines, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
 import { newestOf } from '../db/newest-of.ts';
+import { deploymentColumns } from './deployment-columns.ts';
 import { jobColumns } from './job-columns.ts';
 import { ofBuild, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
@@ -132,7 +133,7 @@ export const buildsRouter = router({
       const [described] = await describeBuilds(ctx.database, [build]);
       const [job] = await ctx.database.select(jobColumns).from(jobs).where(eq(jobs.id, build.jobId));
       const history = await ctx.database
-        .select()
+        .select(deploymentColumns)
         .from(deployments)
         .where(eq(deployments.buildId, build.id))
         .orderBy(desc(deployments.id))
@@ -152,7 +153,18 @@ export const buildsRouter = router({
         .limit(50);
       const { current, lastGood } = await currentAndLastGood(ctx.database, input.project);
       const described = await describeBuilds(ctx.database, rows);
-      return described.map((build) => ({ ...build, current: build.id === current, lastGood: build.id === lastGood }));
+      const held = await ctx.database
+        .select({ build: quarantines.buildId, reason: quarantines.reason })
+        .from(quarantines)
+        .where(and(eq(quarantines.project, input.project), isNull(quarantines.liftedAt)));
+      const quarantined = new Map(held.map(({ build, reason }) => [build, reason]));
+      return described.map((build) => ({
+        ...build,
+        current: build.id === current,
+        lastGood: build.id === lastGood,
+        /** Why it is in quarantine; null when it is not. */
+        quarantined: quarantined.get(build.id) ?? null,
+      }));
     }),
 });
 
@@ -168,6 +180,8 @@ export async function currentAndLastGood(database: Queryable, project: string) {
       status: deployments.status,
       kind: deployments.kind,
       builtAt: builds.createdAt,
+      isQuarantined: sql<boolean>`exists (select from ${quarantines}
+        where ${quarantines.buildId} = ${deployments.buildId} and ${quarantines.liftedAt} is null)`,
     })
     .from(deployments)
     .innerJoin(builds, eq(builds.id, deployments.buildId))
@@ -183,7 +197,11 @@ export async function currentAndLastGood(database: Queryable, project: string) {
   );
   const held = isRollback || newest.status === 'SUCCEEDED';
   const good = recent.find(
-    (row) => row.status === 'SUCCEEDED' && row.buildId !== newest.buildId && (!held || row.builtAt < newest.builtAt),
+    (row) =>
+      row.status === 'SUCCEEDED' &&
+      !row.isQuarantined &&
+      row.buildId !== newest.buildId &&
+      (!held || row.builtAt < newest.builtAt),
   );
   return { current: current?.buildId ?? null, lastGood: good?.buildId ?? null };
 }

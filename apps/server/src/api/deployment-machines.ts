@@ -2,6 +2,7 @@ import type { MachineStep } from '@starling/shared/words.ts';
 import { type SQL, sql } from 'drizzle-orm';
 import type { deployments } from '../../../../drizzle/schema/index.ts';
 import type { Database, Queryable } from '../db/connect.ts';
+import { isReached } from '../fleet/is-reached.ts';
 import { conditionsOf, type MachineState, machineStates } from '../fleet/machine-states.ts';
 import { isOnline } from '../fleet/online.ts';
 
@@ -12,6 +13,8 @@ export interface RegionProgress {
   inProgress: number;
   failed: number;
   offline: number;
+  /** Those that no wave has come to yet. */
+  notReached: number;
   bytesDone: number;
   bytesTotal: number;
   bytesPerSecond: number;
@@ -29,14 +32,16 @@ export async function deploymentMachinesByRegion(
       count(m.id)::int as machines,
       count(*) filter (where m.id is not null and ${online} and dm.step = 'COMMITTED')::int as done,
       count(*) filter (where m.id is not null and ${online} and dm.step = 'FAILED')::int as failed,
-      count(*) filter (where m.id is not null and ${online} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
-      count(*) filter (where m.id is not null and not ${online})::int as offline,
+      count(*) filter (where m.id is not null and ${online} and ${underWay} and ${isReached})::int as "inProgress",
+      count(*) filter (where m.id is not null and not ${online} and ${isReached})::int as offline,
+      count(*) filter (where m.id is not null and not ${isReached} and (${underWay} or not ${online}))::int as "notReached",
       coalesce(sum(dm.bytes_done), 0)::float8 as "bytesDone",
       coalesce(sum(dm.bytes_total), 0)::float8 as "bytesTotal",
       coalesce(sum(dm.bytes_per_second) filter (where dm.step = 'FETCHING' and dm.updated_at > now() - interval '5 seconds'), 0)::float8 as "bytesPerSecond"
     from regions r
+    join deployments d on d.id = ${deployment.id}
     left join machines m on m.region = r.name
-    left join deployment_machines dm on dm.deployment = ${deployment.id} and dm.machine = m.id
+    left join deployment_machines dm on dm.deployment = d.id and dm.machine = m.id
     group by r.name, r.position order by r.position`);
   return rows as unknown as RegionProgress[];
 }
@@ -45,6 +50,8 @@ export interface DeploymentMachine {
   machine: string;
   region: string;
   online: boolean;
+  /** Whether a wave has come to it. */
+  reached: boolean;
   /** Null while the machine has said nothing about this deployment. */
   step: MachineStep | null;
   detail: string;
@@ -86,10 +93,12 @@ export async function deploymentMachinesList(
     // Said again of the other table, whose index is in this order too.
     if (after !== undefined && (state === 'failed' || state === 'done')) conditions.push(sql`dm.machine > ${after}`);
     const rows = (await database.execute(sql`
-      select m.id as machine, m.region, ${isOnline} as online, dm.step, coalesce(dm.detail, '') as detail,
+      select m.id as machine, m.region, ${isOnline} as online, ${isReached} as reached, dm.step,
+        coalesce(dm.detail, '') as detail,
         coalesce(dm.bytes_done, 0)::float8 as "bytesDone", coalesce(dm.bytes_total, 0)::float8 as "bytesTotal",
         coalesce(dm.bytes_per_second, 0)::float8 as "bytesPerSecond", dm.updated_at as "updatedAt"
       from machines m
+      join deployments d on d.id = ${deployment.id}
       left join deployment_machines dm on dm.deployment = ${deployment.id} and dm.machine = m.id
       where ${sql.join([sql`true`, ...conditions], sql` and `)}
       order by m.id limit ${limit}`)) as unknown as (Omit<DeploymentMachine, 'updatedAt'> & {

@@ -1,39 +1,33 @@
-import { randomBytes } from 'node:crypto';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { allows } from '@starling/shared/permissions.ts';
-import { settingsOf } from '@starling/shared/project-settings.ts';
-import { type DeploymentKind, gateNames, projectName, type WhenBusy, whenBusyChoices } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import { rolloutSettings } from '@starling/shared/rollout-plan.ts';
+import { gateNames, projectName, whenBusyChoices } from '@starling/shared/words.ts';
+import { and, asc, desc, eq, isNotNull, lt, ne, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import {
-  approvals,
-  builds,
-  deploymentGates,
-  deployments,
-  machines,
-  projects,
-  replicas,
-} from '../../../../drizzle/schema/index.ts';
+import { approvals, builds, deploymentGates, deployments } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Transaction } from '../db/connect.ts';
 import { newestOf } from '../db/newest-of.ts';
 import { machineStates } from '../fleet/machine-states.ts';
-import { advance, endWaiting } from '../gates/begin.ts';
+import { endWaiting } from '../gates/begin.ts';
 import { gateFacts } from '../gates/facts.ts';
 import { judge } from '../gates/judge.ts';
-import { insistKept } from '../retention/expiry.ts';
-import { planTasks } from '../tasks/phases.ts';
-import { type Build, currentAndLastGood, findBuild, regionNames, whyNotDeployable } from './builds.ts';
-import type { Caller, Context } from './context.ts';
+import { lineStopOf } from '../steering/line.ts';
+import { nextSalt, planFor, previewWaves } from '../steering/plan.ts';
+import { liftQuarantine, quarantineOf } from '../steering/quarantine.ts';
+import { currentAndLastGood, findBuild } from './builds.ts';
+import type { Caller } from './context.ts';
+import { deploymentColumns } from './deployment-columns.ts';
 import { deploymentBurnUp, deploymentMachinesByRegion, deploymentMachinesList } from './deployment-machines.ts';
+import { steeringProcedures } from './deployment-steering.ts';
 import { findProject } from './projects.ts';
 import { ofDeployment, ofProject, somewhere, visibleNames, within } from './scopes.ts';
+import { type Deployment, startDeployment } from './start-deployment.ts';
 import { needs, router } from './trpc.ts';
 
 const deploymentId = z.number().int().positive();
 const reason = z.string().trim().max(1_000);
-type Deployment = typeof deployments.$inferSelect;
 
 async function findDeployment(database: Database, id: number): Promise<Deployment> {
   const [deployment] = await database.select().from(deployments).where(eq(deployments.id, id));
@@ -42,6 +36,8 @@ async function findDeployment(database: Database, id: number): Promise<Deploymen
 }
 
 export const deploymentsRouter = router({
+  ...steeringProcedures,
+
   /**
    * Puts a build on every machine, once its gates are passed: at once where there are none. Refused unless every region has
    * it; `whenBusy` says what to do while another deployment of the project runs.
@@ -56,17 +52,41 @@ export const deploymentsRouter = router({
         whenBusy: z.enum(whenBusyChoices).default('REFUSE'),
         /** Passes freeze windows; needs the permission to approve, and a reason. */
         hotfix: z.boolean().default(false),
+        /** How it reaches the machines, over what the build and the project say. */
+        rollout: rolloutSettings.default({}),
       }),
     )
     .mutation(({ ctx, input }) => {
       if (input.hotfix) insistHotfix(ctx.caller, input.project, input.reason);
-      return start(ctx, input.project, async (tx) => ({
+      return startDeployment(ctx, input.project, async (tx) => ({
         build: await findBuild(tx, input.project, input.build),
         kindFrom: () => 'DEPLOY',
         reason: input.reason,
         whenBusy: input.whenBusy,
         hotfix: input.hotfix,
+        rollout: input.rollout,
       }));
+    }),
+
+  /** The waves that a deployment would go in, and which machines each would add now. Changes nothing. */
+  preview: needs('view', ofProject)
+    .input(
+      z.object({
+        project: projectName,
+        build: z.string().min(4).max(200),
+        rollout: rolloutSettings.default({}),
+      }),
+    )
+    .query(async ({ ctx, input }) => {
+      const build = await findBuild(ctx.database, input.project, input.build);
+      const plan = await planFor(ctx.database, build.id, input.rollout);
+      const salt = await nextSalt(ctx.database, input.project, build.id);
+      const quarantined = await quarantineOf(ctx.database, build.id);
+      return {
+        plan,
+        ...(await previewWaves(ctx.database, plan, salt)),
+        quarantined: quarantined ? { reason: quarantined.reason, by: quarantined.createdBy } : null,
+      };
     }),
 
   /** Which gates a deployment would meet now, and how each stands. Changes nothing. */
@@ -105,13 +125,42 @@ export const deploymentsRouter = router({
       }),
     )
     .mutation(({ ctx, input }) =>
-      start(ctx, input.project, async (tx) => ({
+      startDeployment(ctx, input.project, async (tx) => ({
         build: await findBuild(tx, input.project, input.build ?? (await lastGood(tx, input.project))),
         kindFrom: (to, from) => (from && from.createdAt < to.createdAt ? 'ROLL_FORWARD' : 'ROLLBACK'),
         reason: input.reason,
         whenBusy: 'REPLACE',
         hotfix: false,
+        rollout: {},
       })),
+    ),
+
+  /** Goes forward again to what ran before the last rollback, and lifts the quarantine of it. */
+  undoRollback: needs('deploy', ofProject)
+    .input(z.object({ project: projectName, reason: reason.min(1, 'say why the build may run again') }))
+    .mutation(({ ctx, input }) =>
+      startDeployment(ctx, input.project, async (tx) => {
+        const build = await findBuild(tx, input.project, await beforeRollback(tx, input.project));
+        const lifted = await liftQuarantine(tx, { build: build.id }, ctx.caller.name, input.reason);
+        if (lifted.length > 0) {
+          await recordAudit(tx, {
+            actor: ctx.caller.name,
+            action: 'quarantine.lift',
+            project: input.project,
+            target: build.id,
+            details: { reason: input.reason },
+            requestId: ctx.requestId,
+          });
+        }
+        return {
+          build,
+          kindFrom: () => 'ROLL_FORWARD',
+          reason: input.reason,
+          whenBusy: 'REPLACE',
+          hotfix: false,
+          rollout: {},
+        };
+      }),
     ),
 
   /** Stops a deployment: one that runs goes back to what was stable, one that waits never begins. Twice is harmless. */
@@ -123,6 +172,8 @@ export const deploymentsRouter = router({
         const outcome = `aborted by ${ctx.caller.name}${input.reason ? `: ${input.reason}` : ''}`;
         const ended = (await endWaiting(tx, input.id, 'ABORTED', outcome)) || (await endRunning(tx, input.id, outcome));
         if (!ended) return;
+        // A rollback that is called off makes what it went away from stable again.
+        await liftQuarantine(tx, { deployment: input.id }, ctx.caller.name, outcome);
         await announce(tx, 'deployments');
         await recordAudit(tx, {
           actor: ctx.caller.name,
@@ -154,7 +205,11 @@ export const deploymentsRouter = router({
       }
       const rows = await ctx.reader.read((database) =>
         database
-          .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
+          .select({
+            deployment: deploymentColumns,
+            commitSha: builds.commitSha,
+            commitSubject: builds.commitSubject,
+          })
           .from(deployments)
           .innerJoin(builds, eq(builds.id, deployments.buildId))
           .where(and(...conditions))
@@ -186,7 +241,17 @@ export const deploymentsRouter = router({
         .from(approvals)
         .where(eq(approvals.deployment, deployment.id))
         .orderBy(asc(approvals.at));
-      return { ...deployment, build: build!, regions, gates, approvals: voices };
+      const stop = deployment.status === 'RUNNING' ? await lineStopOf(ctx.database, deployment.project) : undefined;
+      const isHeld = stop !== undefined && deployment.kind !== 'ROLLBACK' && !deployment.hotfix;
+      return {
+        ...deployment,
+        build: build!,
+        regions,
+        gates,
+        approvals: voices,
+        /** Who stopped the line that it waits for, and why; null when it does not. */
+        stopped: isHeld ? { by: stop.stoppedBy, reason: stop.reason } : null,
+      };
     }),
 
   /** Its machines and what each said; `state` is as in `machines.list`, `behind` for those that are still at it. */
@@ -221,113 +286,6 @@ export const deploymentsRouter = router({
       return ctx.reader.read((database) => deploymentBurnUp(database, input.id));
     }),
 });
-
-interface Plan {
-  build: Build;
-  kindFrom: (to: Build, from: Build | undefined) => DeploymentKind;
-  reason: string;
-  whenBusy: WhenBusy;
-  hotfix: boolean;
-}
-
-/** More deployments of one project than this do not wait for one another. */
-const mostWaiting = 20;
-
-/**
- * Records a deployment and takes it as far as its gates let it. The controller turns it into version keys; it does so even
- * if this server dies right here.
- */
-async function start(
-  ctx: Context & { caller: Caller },
-  project: string,
-  plan: (tx: Transaction) => Promise<Plan>,
-): Promise<Deployment> {
-  await findProject(ctx.database, project);
-  const id = await ctx.database.transaction(async (tx) => {
-    // Two people who deploy the same project at once take turns here; the second sees what the first did.
-    await tx.execute(sql`select 1 from projects where name = ${project} for update`);
-    const { build, kindFrom, reason: why, whenBusy, hotfix } = await plan(tx);
-    await insistKept(tx, build);
-    const obstacle = await whyNotNow(tx, build.id);
-    if (obstacle) {
-      throw new StarlingError('PRECONDITION_FAILED', `${build.id} cannot be deployed yet: ${obstacle}.`, {
-        field: 'build',
-        fix: 'Wait until it is replicated everywhere, or mend the region that is missing.',
-      });
-    }
-    const [anyMachine] = await tx.select({ id: machines.id }).from(machines).limit(1);
-    if (!anyMachine) {
-      throw new StarlingError('PRECONDITION_FAILED', 'There is no machine to deploy to: no agent has connected yet.', {
-        fix: 'Start an agent on a machine of a region; docs/how-to/run-on-real-machines.md says how.',
-      });
-    }
-    await insistNotBusy(tx, project, whenBusy);
-    const { current } = await currentAndLastGood(tx, project);
-    const from = current ? await findBuild(tx, project, current) : undefined;
-    const [row] = await tx
-      .insert(deployments)
-      .values({
-        project,
-        buildId: build.id,
-        kind: kindFrom(build, from),
-        previousBuildId: from?.id ?? null,
-        requestedBy: ctx.caller.name,
-        reason: why,
-        whenBusy,
-        hotfix,
-        status: 'WAITING',
-        salt: randomBytes(12).toString('base64url'),
-      })
-      .returning();
-    const [owner] = await tx.select({ settings: projects.settings }).from(projects).where(eq(projects.name, project));
-    await planTasks(tx, { deployment: row!, settings: settingsOf(owner?.settings) });
-    await announce(tx, 'deployments');
-    const status = await advance(tx, {
-      deployment: row!,
-      review: undefined,
-      nowMs: ctx.clock.now(),
-      whyNot: (inner, { buildId }) => whyNotNow(inner, buildId),
-    });
-    await recordAudit(tx, {
-      actor: ctx.caller.name,
-      action: 'deployment.start',
-      project,
-      target: String(row!.id),
-      details: { build: build.id, kind: row!.kind, from: from?.id ?? null, whenBusy, hotfix, status, reason: why },
-      requestId: ctx.requestId,
-    });
-    return row!.id;
-  });
-  return findDeployment(ctx.database, id);
-}
-
-/** Why a build cannot go to every region now, in a sentence; null when it can. */
-export async function whyNotNow(where: Transaction, buildId: string): Promise<string | null> {
-  const ofBuild = await where.select().from(replicas).where(eq(replicas.buildId, buildId));
-  return whyNotDeployable(ofBuild, await regionNames(where));
-}
-
-/** What whoever comes second is told, as they asked for. */
-async function insistNotBusy(tx: Transaction, project: string, whenBusy: WhenBusy): Promise<void> {
-  const others = await tx
-    .select()
-    .from(deployments)
-    .where(and(eq(deployments.project, project), inArray(deployments.status, ['RUNNING', 'WAITING'])));
-  const running = others.find(({ status }) => status === 'RUNNING');
-  if (running && whenBusy === 'REFUSE') {
-    throw new StarlingError(
-      'CONFLICT',
-      `Deployment ${running.id} of ${running.buildId} by ${running.requestedBy} is still running.`,
-      { fix: 'Wait for it, abort it, or ask to queue behind it or to replace it.' },
-    );
-  }
-  const waiting = others.filter(({ status }) => status === 'WAITING');
-  if (waiting.length >= mostWaiting && whenBusy !== 'REPLACE') {
-    throw new StarlingError('CONFLICT', `${waiting.length} deployments of ${project} are waiting already.`, {
-      fix: 'Abort those that are not wanted any more; list them with: starling deployments',
-    });
-  }
-}
 
 /** Whoever passes a freeze answers for it: not every deployer may, and never without a reason. */
 function insistHotfix(caller: Caller, project: string, why: string): void {
@@ -364,5 +322,21 @@ async function lastGood(tx: Transaction, project: string): Promise<string> {
   throw new StarlingError('PRECONDITION_FAILED', `${project} has no earlier build that ran well.`, {
     field: 'build',
     fix: `Name a build to go back to; list them with: starling builds ${project}`,
+  });
+}
+
+/** What ran before the rollback that holds; PRECONDITION_FAILED when the project's last deployment is none. */
+async function beforeRollback(tx: Transaction, project: string): Promise<string> {
+  const [newest] = await tx
+    .select()
+    .from(deployments)
+    .where(and(eq(deployments.project, project), isNotNull(deployments.startedAt), ne(deployments.status, 'ABORTED')))
+    .orderBy(desc(deployments.startedAt), desc(deployments.id))
+    .limit(1);
+  const left = newest?.kind === 'ROLLBACK' && newest.previousBuildId;
+  if (left && left !== newest.buildId) return left;
+  throw new StarlingError('PRECONDITION_FAILED', `The last deployment of ${project} is no rollback.`, {
+    field: 'project',
+    fix: `Name the build that is to run: starling rollback ${project} <build>`,
   });
 }

@@ -5,6 +5,7 @@ import type { Database } from '../db/connect.ts';
 import { isOnline } from '../fleet/online.ts';
 import { gatherChanges } from './change-feed.ts';
 import type { Caller, Context } from './context.ts';
+import { deploymentColumns } from './deployment-columns.ts';
 import { jobColumns } from './job-columns.ts';
 import { projectColumns } from './projects.ts';
 import { keysOfRegion } from './region-keys.ts';
@@ -77,7 +78,7 @@ async function readOverview(database: Database, ctx: Context & { caller: Caller 
   const described = await Promise.all(
     everyProject.map(async (project) => {
       const [deployment] = await database
-        .select({ deployment: deployments, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
+        .select({ deployment: deploymentColumns, commitSha: builds.commitSha, commitSubject: builds.commitSubject })
         .from(deployments)
         .innerJoin(builds, eq(builds.id, deployments.buildId))
         .where(eq(deployments.project, project.name))

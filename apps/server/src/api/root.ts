@@ -9,6 +9,7 @@ import { historyRouter } from './history.ts';
 import { hubsRouter } from './hubs.ts';
 import { identitiesRouter } from './identities.ts';
 import { jobsRouter } from './jobs.ts';
+import { lineRouter, quarantinesRouter } from './line.ts';
 import { machinesRouter } from './machines.ts';
 import { overviewRouter } from './overview.ts';
 import { projectsRouter } from './projects.ts';
@@ -36,9 +37,11 @@ export const rootRouter = router({
   hubs: hubsRouter,
   identities: identitiesRouter,
   jobs: jobsRouter,
+  line: lineRouter,
   machines: machinesRouter,
   overview: overviewRouter,
   projects: projectsRouter,
+  quarantines: quarantinesRouter,
   queue: queueRouter,
   regions: regionsRouter,
   retention: retentionRouter,

@@ -4,6 +4,7 @@ import { deploymentGates, deployments } from '../../../../drizzle/schema/index.t
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Transaction } from '../db/connect.ts';
+import { quarantine } from '../steering/quarantine.ts';
 import { releaseTasks, skipTasks } from '../tasks/phases.ts';
 import { type Deployment, gateFacts } from './facts.ts';
 import { type GateResult, judge, mayBegin, mayRunTasks, type ReviewVerdict, refusalIn } from './judge.ts';
@@ -80,8 +81,33 @@ async function begin(tx: Transaction, deployment: Deployment, gates: readonly Ga
     .set({ status: 'RUNNING', startedAt: sql`clock_timestamp()`, previousBuildId: before?.build ?? null })
     .where(and(eq(deployments.id, id), eq(deployments.status, 'WAITING')));
   await announce(tx, 'deployments');
-  const bypassed = gates.find(({ status }) => status === 'BYPASSED');
-  if (bypassed) await audit(tx, deployment, 'freeze.bypass', { detail: bypassed.detail, reason: deployment.reason });
+  if (deployment.kind === 'ROLLBACK') await quarantineBefore(tx, deployment, before?.build);
+  for (const bypassed of gates.filter(({ status }) => status === 'BYPASSED'))
+    await audit(tx, deployment, `${bypassed.gate}.bypass`, { detail: bypassed.detail, reason: deployment.reason });
+}
+
+/** What a rollback goes away from: what ran, and what was tried last where that was taken back by itself already. */
+async function quarantineBefore(tx: Transaction, rollback: Deployment, ran: string | undefined): Promise<void> {
+  const { project, id, buildId, requestedBy } = rollback;
+  const [tried] = await tx
+    .select({ build: deployments.buildId })
+    .from(deployments)
+    .where(
+      and(
+        eq(deployments.project, project),
+        isNotNull(deployments.startedAt),
+        ne(deployments.id, id),
+        ne(deployments.status, 'ABORTED'),
+      ),
+    )
+    .orderBy(desc(deployments.startedAt), desc(deployments.id))
+    .limit(1);
+  const reason = rollback.reason || `${requestedBy} rolled back from it`;
+  for (const bad of new Set([tried?.build, ran])) {
+    if (bad === undefined || bad === buildId) continue;
+    const row = { project, buildId: bad, deployment: id, reason, createdBy: requestedBy };
+    if (await quarantine(tx, row)) await audit(tx, rollback, 'quarantine.add', { build: bad, reason });
+  }
 }
 
 /** Ends a deployment that has not begun; its tasks are not run. */
@@ -137,6 +163,6 @@ function audit(
   action: string,
   details: Record<string, unknown>,
 ) {
-  const actor = action === 'freeze.bypass' ? requestedBy : 'starling';
+  const actor = action === 'deployment.refuse' ? 'starling' : requestedBy;
   return recordAudit(tx, { actor, action, project, target: String(id), details });
 }

@@ -12,6 +12,7 @@ import {
   roleGrants,
 } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
+import { lineStopOf } from '../steering/line.ts';
 import { tasksVerdict } from '../tasks/phases.ts';
 import type { Freeze } from './freeze.ts';
 import type { GateFacts, ReviewVerdict, Voice } from './judge.ts';
@@ -43,6 +44,7 @@ export async function gateFacts(
     settings: settingsOf(project?.settings),
     voices: id === undefined ? [] : await voicesOf(where, proposal.project, proposal.buildId, id),
     freezes: await freezesOf(where, proposal.project),
+    stopped: await lineStopOf(where, proposal.project),
     ahead: ahead.flatMap((other): GateFacts['ahead'] => {
       if (other.status === 'RUNNING') return [{ id: other.id, status: 'RUNNING' as const }];
       // Only who queues is first come, first served; one that waits for people keeps nobody else waiting.

@@ -21,6 +21,7 @@ const facts = (more: Partial<GateFacts> = {}, settings: unknown = {}): GateFacts
   settings: settingsOf(settings),
   voices: [],
   freezes: [],
+  stopped: undefined,
   ahead: [],
   review: undefined,
   tasks: { state: 'none', detail: '' },
@@ -163,5 +164,16 @@ describe('the gates of a deployment', () => {
         if (all.ahead.length > 0) expect(all.whenBusy).toBe('REPLACE');
       }),
     );
+  });
+
+  it('wait for a stopped line, unless they go back or are a hotfix', () => {
+    const stopped = { reason: 'errors at the till', stoppedBy: 'eve' };
+    const line = 'the line, which eve stopped (errors at the till)';
+    expect(shown(facts({ stopped }))).toEqual([`line WAITING: waits for ${line}`]);
+    expect(shown(facts({ stopped, kind: 'ROLL_FORWARD', whenBusy: 'REPLACE' }))).toHaveLength(1);
+    expect(shown(facts({ stopped, kind: 'ROLLBACK' }))).toEqual([]);
+    const hotfix = facts({ stopped, hotfix: true });
+    expect(shown(hotfix)).toEqual([`line BYPASSED: a hotfix passes ${line}`]);
+    expect(mayBegin(judge(hotfix, nowMs))).toBe(true);
   });
 });

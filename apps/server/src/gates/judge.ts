@@ -28,6 +28,8 @@ export interface GateFacts {
   voices: readonly Voice[];
   /** Those that concern the project, or all projects, and were not lifted. */
   freezes: readonly Freeze[];
+  /** What stopped the line of the project, or of all; undefined while it runs. */
+  stopped: { reason: string; stoppedBy: string } | undefined;
   /** The running deployment of the project, and those that waited for it before this one. */
   ahead: readonly { id: number; status: 'RUNNING' | 'WAITING' }[];
   /** Undefined until the commit was looked at. */
@@ -51,6 +53,8 @@ export function judge(facts: GateFacts, nowMs: number): GateResult[] {
   const gates: GateResult[] = [];
   if (isForward && review.require !== 'none') gates.push(judgeReview(facts));
   if (approvals.needed > 0 && (isForward || approvals.rollbacks)) gates.push(judgeApprovals(facts));
+  // Whatever moves machines on waits for a stopped line; only back it always goes.
+  if (facts.kind !== 'ROLLBACK' && facts.stopped) gates.push(judgeLine(facts.stopped, facts.hotfix));
   const frozen = facts.freezes.find((freeze) => freezes(freeze, nowMs));
   if (isForward && frozen) gates.push(judgeFreeze(frozen, facts.hotfix, nowMs));
   if (facts.ahead.length > 0 && facts.whenBusy !== 'REPLACE') gates.push(judgeQueue(facts.ahead));
@@ -98,6 +102,12 @@ function judgeApprovals({ settings, voices, requestedBy }: GateFacts): GateResul
   const by = names.length > 0 ? ` by ${names.join(', ')}` : '';
   const detail = [`${names.length} of ${needed} approvals${by}`, ...notes].join('; ');
   return { gate: 'approvals', status, detail };
+}
+
+function judgeLine({ reason, stoppedBy }: NonNullable<GateFacts['stopped']>, hotfix: boolean): GateResult {
+  const what = `the line, which ${stoppedBy} stopped (${reason})`;
+  if (hotfix) return { gate: 'line', status: 'BYPASSED', detail: `a hotfix passes ${what}` };
+  return { gate: 'line', status: 'WAITING', detail: `waits for ${what}` };
 }
 
 function judgeFreeze(freeze: Freeze, hotfix: boolean, nowMs: number): GateResult {

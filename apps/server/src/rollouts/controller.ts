@@ -1,13 +1,20 @@
 import type { Clock } from '@starling/shared/clock.ts';
+import { planRollout, reachOf } from '@starling/shared/rollout-plan.ts';
 import type { Signer } from '@starling/shared/signing.ts';
-import { sameStatement, type UnsignedVersionKey, type VersionKey } from '@starling/shared/version-key.ts';
+import {
+  fractionReaching,
+  sameStatement,
+  type UnsignedVersionKey,
+  type VersionKey,
+} from '@starling/shared/version-key.ts';
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import type { VersionKeyStore } from '../version-keys/version-key-store.ts';
 import type { RolloutPolicy } from './decide.ts';
 import { type DeploymentFact, keyLifetimeMs, statementFor } from './desired-key.ts';
-import { type AfterTasks, decideWithTasks } from './end-with-tasks.ts';
-import type { DeploymentRows } from './ports.ts';
+import type { AfterTasks } from './end-with-tasks.ts';
+import { nextStep } from './next-step.ts';
+import type { DeploymentRows, RunningDeployment } from './ports.ts';
 
 export interface ControllerOptions {
   rows: DeploymentRows;
@@ -22,14 +29,15 @@ export interface ControllerOptions {
 }
 
 /**
- * The loop that ends deployments and keeps the version keys true. It is the only writer of keys. Both halves compare
- * what is with what must be, so a pass that was cut off is completed by the next, here or on another server.
+ * The loop that takes deployments through their waves, ends them, and keeps the version keys true. It is the only writer of
+ * keys. All of it compares what is with what must be, so a pass that was cut off is completed by the next, here or on
+ * another server.
  *
  * The keys are read before the deployments that say what they must be. A pass that is held up between reading and writing
  * then writes over a number that a newer leader has already counted on from, and is refused.
  */
 export function startRolloutController(options: ControllerOptions): Loop {
-  const { rows, tasks, policy, everyMs, clock, log } = options;
+  const { rows, everyMs, clock, log } = options;
   const watchingSinceMs = clock.now();
   return new Loop({
     name: 'rollouts',
@@ -37,19 +45,13 @@ export function startRolloutController(options: ControllerOptions): Loop {
     clock,
     log,
     pass: async (signal) => {
+      let failure: unknown;
       for (const deployment of await rows.running()) {
-        const situation = {
-          ...deployment,
-          nowMs: clock.now(),
-          watchedSinceMs: Math.max(deployment.startedAtMs, watchingSinceMs),
-        };
-        const decision = await decideWithTasks(policy, deployment, situation, tasks);
-        if (decision.end && (await rows.end(deployment.id, decision.status, decision.outcome))) {
-          log.info(`deployment ${deployment.id} of ${deployment.project} ${decision.status}: ${decision.outcome}`);
-        }
+        await takeStep(deployment, watchingSinceMs, options).catch((thrown: unknown) => {
+          failure ??= thrown;
+        });
       }
       // A region whose keys cannot be read or written must not keep any project of the others from theirs.
-      let failure: unknown;
       const current = new Map<string, Map<string, VersionKey>>();
       await Promise.all(
         options.regions.map(async (region) => {
@@ -61,9 +63,10 @@ export function startRolloutController(options: ControllerOptions): Loop {
           }
         }),
       );
-      for (const [project, facts] of await rows.factsByProject()) {
+      const [factsByProject, quarantined] = await Promise.all([rows.factsByProject(), rows.quarantined()]);
+      for (const [project, facts] of factsByProject) {
         if (signal.aborted) return;
-        await writeKeys(project, facts, current, options).catch((thrown: unknown) => {
+        await writeKeys(project, facts, quarantined.get(project) ?? [], current, options).catch((thrown: unknown) => {
           failure ??= thrown;
         });
       }
@@ -72,18 +75,64 @@ export function startRolloutController(options: ControllerOptions): Loop {
   }).start();
 }
 
+/** What goes to everyone at once: a rollback, and what was asked for before there were plans. */
+const everyoneAtOnce = planRollout([], []);
+
+async function takeStep(
+  deployment: RunningDeployment,
+  watchingSinceMs: number,
+  { rows, tasks, policy, regions, clock, log }: ControllerOptions,
+): Promise<void> {
+  const { id, project } = deployment;
+  const { settleMs, ...thresholds } = policy;
+  const plan = deployment.plan ?? { ...everyoneAtOnce, ...thresholds };
+  const watchedSinceMs = Math.max(deployment.startedAtMs, watchingSinceMs);
+  const situation = { ...deployment, nowMs: clock.now(), watchedSinceMs };
+  const next = nextStep(plan, settleMs, deployment, situation, await tasks.verdict(id));
+  const say = (text: string) => log.info(`deployment ${id} of ${project} ${text}`);
+  switch (next.step) {
+    case 'hold':
+      return;
+    case 'bake':
+      if (await rows.bake(deployment)) say(`bakes in wave ${deployment.wave} of ${plan.waves.length}`);
+      return;
+    case 'advance': {
+      const machines = await rows.onlineMachines();
+      const reach = reachOf(plan, next.to, regions, (region, share) => {
+        const there = machines.filter((machine) => machine.region === region).map((machine) => machine.id);
+        // Machines come and go; whoever was reached stays so.
+        const before = deployment.reach?.[region]?.fraction ?? 0;
+        return Math.max(before, fractionReaching(deployment.salt, there, share));
+      });
+      if (await rows.advance(deployment, next.to, reach, next.why)) {
+        say(`is in wave ${next.to} of ${plan.waves.length}: ${next.why}`);
+      }
+      return;
+    }
+    case 'halt':
+      if (await rows.halt(deployment, next.why)) say(`is halted: ${next.why}`);
+      return;
+    case 'release-tasks':
+      return tasks.release(id);
+    case 'end':
+      if (next.release) await tasks.release(id);
+      if (await rows.end(deployment, next.status, next.outcome)) say(`${next.status}: ${next.outcome}`);
+  }
+}
+
 /** Writes the key of each region where it differs from what it must say, or is past half of its life. */
 async function writeKeys(
   project: string,
   facts: DeploymentFact[],
+  quarantined: readonly string[],
   currentByRegion: Map<string, Map<string, VersionKey>>,
   { keys, signer, clock, log }: ControllerOptions,
 ) {
-  const statement = statementFor(facts);
   const written = await Promise.allSettled(
     [...currentByRegion].map(async ([region, ofRegion]) => {
       const current = ofRegion.get(project);
       const nowMs = clock.now();
+      const statement = statementFor(facts, region, quarantined);
       const next: UnsignedVersionKey = {
         format: 1,
         project,

@@ -1,26 +1,71 @@
-import type { DeploymentKind } from '@starling/shared/words.ts';
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, isNull, type SQL, sql } from 'drizzle-orm';
 import { deployments } from '../../../../drizzle/schema/index.ts';
+import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
-import type { Database } from '../db/connect.ts';
+import type { Database, Transaction } from '../db/connect.ts';
+import { isReached } from '../fleet/is-reached.ts';
 import { isOnline } from '../fleet/online.ts';
+import { onlineMachines } from '../fleet/online-machines.ts';
 import type { DeploymentFact } from './desired-key.ts';
 import type { DeploymentRows, RunningDeployment } from './ports.ts';
 
+const mostQuarantined = 256;
+
+/** Stopped lines that hold a deployment `d`: a rollback never waits, and a hotfix was let through. */
+const heldByLine = sql`(d.kind <> 'ROLLBACK' and not d.hotfix)`;
+
 export function deploymentRows(database: Database): DeploymentRows {
+  /** Changes a deployment only while it is as it was read. */
+  const change = (
+    deployment: RunningDeployment,
+    set: Record<string, unknown>,
+    also?: (tx: Transaction) => Promise<void>,
+  ) =>
+    database.transaction(async (tx) => {
+      const rows = await tx
+        .update(deployments)
+        .set(set)
+        .where(
+          and(
+            eq(deployments.id, deployment.id),
+            eq(deployments.status, 'RUNNING'),
+            eq(deployments.wave, deployment.wave),
+            isNull(deployments.pausedAt),
+            sql`not exists (select from line_stops s where s.started_at is null
+              and (s.project is null or s.project = ${deployments.project})
+              and ${deployments.kind} <> 'ROLLBACK' and not ${deployments.hotfix})`,
+          ),
+        )
+        .returning({ id: deployments.id });
+      if (rows.length === 0) return false;
+      await announce(tx, 'deployments');
+      await also?.(tx);
+      return true;
+    });
+  const audit =
+    (deployment: RunningDeployment, action: string, details: Record<string, unknown>) => (tx: Transaction) =>
+      recordAudit(tx, {
+        actor: 'starling',
+        action,
+        project: deployment.project,
+        target: String(deployment.id),
+        details,
+      });
+
   return {
     factsByProject: async () => {
       // The newest deployment says whether there is a candidate, the newest that may fix what is stable says the rest.
       // Newest by when they began: one that waited for people may begin after others that were asked for later.
       const rows = (await database.execute(sql`
-        select d.project, d.id, d.kind, d.status, d.build_id as build, b.manifest_digest as "manifestDigest", d.salt
+        select d.project, d.id, d.kind, d.status, d.build_id as build, b.manifest_digest as "manifestDigest", d.salt, d.reach
         from (select name from projects) p
         cross join lateral (
-          (select * from deployments where project = p.name and started_at is not null
-             order by started_at desc, id desc limit 1)
+          (select id, project, kind, status, build_id, salt, reach, started_at from deployments
+             where project = p.name and started_at is not null order by started_at desc, id desc limit 1)
           union
-          (select * from deployments where project = p.name and started_at is not null
-             and (status = 'SUCCEEDED' or (kind = 'ROLLBACK' and status <> 'ABORTED'))
+          (select id, project, kind, status, build_id, salt, reach, started_at from deployments
+             where project = p.name and started_at is not null
+               and (status = 'SUCCEEDED' or (kind = 'ROLLBACK' and status <> 'ABORTED'))
              order by started_at desc, id desc limit 1)
         ) d
         join builds b on b.id = d.build_id
@@ -30,48 +75,70 @@ export function deploymentRows(database: Database): DeploymentRows {
         (row) => row.project,
       );
     },
-    running: async () => {
+    quarantined: async () => {
       const rows = (await database.execute(sql`
-        select d.id, d.kind, d.project,
-          extract(epoch from coalesce(d.started_at, d.created_at)) * 1000 as "startedAtMs",
-          extract(epoch from coalesce(max(dm.updated_at), d.started_at, d.created_at)) * 1000 as "lastProgressAtMs",
-          count(*) filter (where ${isOnline} and dm.step = 'COMMITTED')::int as done,
-          count(*) filter (where ${isOnline} and dm.step = 'FAILED')::int as failed,
-          count(*) filter (where ${isOnline} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
-          count(*) filter (where m.id is not null and not ${isOnline})::int as offline,
-          coalesce(mode() within group (order by dm.detail) filter (where dm.step = 'FAILED'), '') as "commonReason"
-        from deployments d
-        left join machines m on true
-        left join deployment_machines dm on dm.deployment = d.id and dm.machine = m.id
-        where d.status = 'RUNNING'
-        group by d.id`)) as unknown as Record<string, string | number>[];
-      return rows.map(
-        (row): RunningDeployment => ({
-          id: Number(row.id),
-          kind: row.kind as DeploymentKind,
-          project: String(row.project),
-          startedAtMs: Number(row.startedAtMs),
-          lastProgressAtMs: Number(row.lastProgressAtMs),
-          commonReason: String(row.commonReason).split('\n')[0]!.slice(0, 500),
-          counts: {
-            done: Number(row.done),
-            failed: Number(row.failed),
-            inProgress: Number(row.inProgress),
-            offline: Number(row.offline),
-          },
-        }),
-      );
+        select project, (array_agg(build_id order by id desc))[1:${sql.raw(String(mostQuarantined))}] as builds
+        from quarantines where lifted_at is null group by project`)) as unknown as {
+        project: string;
+        builds: string[];
+      }[];
+      return new Map(rows.map(({ project, builds }) => [project, builds]));
     },
-    end: (deployment, status, outcome) =>
-      database.transaction(async (tx) => {
-        const rows = await tx
-          .update(deployments)
-          .set({ status, outcome, finishedAt: sql`now()` })
-          .where(and(eq(deployments.id, deployment), eq(deployments.status, 'RUNNING')))
-          .returning({ id: deployments.id });
-        if (rows.length === 0) return false;
-        await announce(tx, 'deployments');
-        return true;
-      }),
+    running: () => readRunning(database),
+    onlineMachines: () => onlineMachines(database),
+    advance: (deployment, to, reach, why) =>
+      change(
+        deployment,
+        { wave: to, reach, waveBeganAt: sql`now()`, bakeBeganAt: null },
+        audit(deployment, 'deployment.advance', { wave: to, why }),
+      ),
+    bake: (deployment) => change(deployment, { bakeBeganAt: sql`now()` }),
+    halt: (deployment, why) =>
+      change(
+        deployment,
+        { pausedAt: sql`now()`, pausedBy: 'starling', pauseReason: why },
+        audit(deployment, 'deployment.halt', { wave: deployment.wave, why }),
+      ),
+    end: (deployment, status, outcome) => change(deployment, { status, outcome, finishedAt: sql`now()` }),
   };
+}
+
+async function readRunning(database: Database): Promise<RunningDeployment[]> {
+  const milliseconds = (moment: SQL) => sql`(extract(epoch from ${moment}) * 1000)::float8`;
+  const rows = (await database.execute(sql`
+    select d.id, d.kind, d.project, d.salt, d.plan, d.reach, d.wave, d.promoted_to as "promotedTo",
+      d.tolerated_failures as "toleratedFailures", ${milliseconds(sql`d.bake_began_at`)} as "bakeBeganAtMs",
+      case when d.paused_at is not null then 'paused by ' || d.paused_by
+        when bool_or(l.holds) and ${heldByLine} then 'the line is stopped' end as "heldBecause",
+      ${milliseconds(sql`greatest(d.started_at, d.created_at, d.wave_began_at, d.resumed_at, max(l.started_at))`)} as "startedAtMs",
+      ${milliseconds(sql`greatest(max(counted.latest), d.started_at, d.created_at)`)} as "lastProgressAtMs",
+      counted.done, counted.failed, counted."inProgress", counted.offline, counted."commonReason"
+    from deployments d
+    cross join lateral (
+      select max(dm.updated_at) as latest,
+        count(*) filter (where ${isOnline} and dm.step = 'COMMITTED')::int as done,
+        count(*) filter (where ${isOnline} and dm.step = 'FAILED')::int as failed,
+        count(*) filter (where ${isOnline} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
+        count(*) filter (where not ${isOnline})::int as offline,
+        coalesce(mode() within group (order by dm.detail) filter (where dm.step = 'FAILED'), '') as "commonReason"
+      from machines m
+      left join deployment_machines dm on dm.deployment = d.id and dm.machine = m.id
+      where ${isReached}
+    ) counted
+    left join lateral (
+      select s.started_at, s.started_at is null as holds from line_stops s
+      where (s.project is null or s.project = d.project) and (s.started_at is null or s.started_at > d.created_at)
+    ) l on true
+    where d.status = 'RUNNING'
+    group by d.id, counted.done, counted.failed, counted."inProgress", counted.offline, counted."commonReason"`)) as unknown as (Omit<
+    RunningDeployment,
+    'counts'
+  > &
+    RunningDeployment['counts'])[];
+  return rows.map(({ done, failed, inProgress, offline, ...row }) => ({
+    ...row,
+    id: Number(row.id),
+    commonReason: row.commonReason.split('\n')[0]!.slice(0, 500),
+    counts: { done, failed, inProgress, offline },
+  }));
 }

@@ -14,9 +14,10 @@ const fact = (
   build,
   manifestDigest: 'd'.repeat(64),
   salt: 'salt',
+  reach: null,
 });
 const builds = (newestFirst: DeploymentFact[]) => {
-  const { stable, candidate } = statementFor(newestFirst);
+  const { stable, candidate } = statementFor(newestFirst, 'eu', []);
   return { stable: stable?.build ?? null, candidate: candidate?.build ?? null };
 };
 
@@ -64,7 +65,7 @@ describe('what the keys must say', () => {
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 8 }), (history) => {
         const facts = history.map(({ build, status, kind }) => fact(build, status, kind)).reverse();
-        const { stable, candidate } = statementFor(facts);
+        const { stable, candidate } = statementFor(facts, 'eu', []);
         if (facts.some(({ status }) => status === 'SUCCEEDED')) expect(stable).not.toBeNull();
         if (candidate) expect(facts[0]).toMatchObject({ id: candidate.deployment, status: 'RUNNING' });
       }),

@@ -1,3 +1,4 @@
+import type { Reach } from '@starling/shared/rollout-plan.ts';
 import type { Target, UnsignedVersionKey } from '@starling/shared/version-key.ts';
 import type { DeploymentKind, DeploymentStatus } from '@starling/shared/words.ts';
 
@@ -11,6 +12,8 @@ export interface DeploymentFact {
   build: string;
   manifestDigest: string;
   salt: string;
+  /** Whom its waves reach so far; null for everyone. */
+  reach: Reach;
 }
 
 export type Statement = Pick<UnsignedVersionKey, 'stable' | 'candidate' | 'prefetch' | 'quarantined'>;
@@ -27,17 +30,33 @@ function fixesStable({ kind, status }: DeploymentFact): boolean {
   return kind === 'ROLLBACK' && status !== 'ABORTED';
 }
 
-/** @param newestFirst the project's deployments, newest first, as far back as the newest that fixes what is stable */
-export function statementFor(newestFirst: readonly DeploymentFact[]): Statement {
+/**
+ * What the key of one region must say.
+ * @param newestFirst the project's deployments, newest first, as far back as the newest that fixes what is stable
+ * @param quarantined builds that machines may know not to be trusted
+ */
+export function statementFor(
+  newestFirst: readonly DeploymentFact[],
+  region: string,
+  quarantined: readonly string[],
+): Statement {
   const stable = newestFirst.find(fixesStable);
   const newest = newestFirst[0];
   const candidate = newest && newest.status === 'RUNNING' && newest !== stable ? newest : undefined;
   return {
     stable: stable ? targetOf(stable) : null,
-    candidate: candidate ? { ...targetOf(candidate), salt: candidate.salt, fraction: 1 } : null,
+    candidate: candidate ? candidateOf(candidate, region) : null,
     prefetch: [],
-    quarantined: [],
+    quarantined: [...quarantined],
   };
+}
+
+/** Nothing at all for a region whose turn has not come. */
+function candidateOf(deployment: DeploymentFact, region: string): Statement['candidate'] {
+  const reach = deployment.reach === null ? { fraction: 1 } : deployment.reach[region];
+  if (!reach || (reach.fraction === 0 && !reach.selectors?.length)) return null;
+  const { fraction, selectors } = reach;
+  return { ...targetOf(deployment), salt: deployment.salt, fraction, ...(selectors && { selectors }) };
 }
 
 function targetOf({ id, build, manifestDigest }: DeploymentFact): Target {

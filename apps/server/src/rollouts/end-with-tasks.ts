@@ -1,5 +1,5 @@
 import type { DeploymentKind } from '@starling/shared/words.ts';
-import { type Decision, decide, describeSuccess, type RolloutPolicy, type RolloutSituation } from './decide.ts';
+import { type Decision, describeSuccess, type RolloutCounts } from './decide.ts';
 
 // The tasks after a deployment are part of it: when its machines have confirmed it they are let run, and it has
 // succeeded when they have. One that fails makes it FAILED, and the machines go back. A rollback is different: it is what
@@ -18,35 +18,33 @@ export interface AfterTasksVerdict {
   detail: string;
 }
 
-export interface EndingDeployment {
-  id: number;
-  kind: DeploymentKind;
+/** Whether they were let run: then no machine has anything to do, which is no stall; tasks have deadlines of their own. */
+export const areReleased = ({ state }: AfterTasksVerdict): boolean => state !== 'none' && state !== 'waiting';
+
+export interface End {
+  decision: Decision;
+  /** Let the tasks run, before the end is written: if this server dies in between, the next pass does both again. */
+  release: boolean;
 }
 
-const goOn: Decision = { end: false };
-
-/** `decide`, with the tasks after the deployment taken into account. */
-export async function decideWithTasks(
-  policy: RolloutPolicy,
-  deployment: EndingDeployment,
-  situation: RolloutSituation,
-  tasks: AfterTasks,
-): Promise<Decision> {
-  const { state, detail } = await tasks.verdict(deployment.id);
-  if (state === 'none') return decide(policy, situation);
+/** How a deployment ends whose last wave is as `decision` says. */
+export function endWithTasks(
+  kind: DeploymentKind,
+  counts: RolloutCounts,
+  decision: Decision,
+  { state, detail }: AfterTasksVerdict,
+): End {
+  const goOn: End = { decision: { end: false }, release: false };
+  if (decision.end && decision.status === 'FAILED') return { decision, release: false };
+  if (state === 'none') return { decision, release: false };
   if (state === 'waiting') {
-    const decision = decide(policy, situation);
-    if (!decision.end || decision.status === 'FAILED') return decision;
-    // Released before the end is written: if this server dies in between, the next pass does both again.
-    await tasks.release(deployment.id);
-    return deployment.kind === 'ROLLBACK' ? decision : goOn;
+    if (!decision.end) return goOn;
+    return kind === 'ROLLBACK' ? { decision, release: true } : { ...goOn, release: true };
   }
-  // While tasks run no machine has anything to do, which is no stall; they have deadlines of their own.
-  const decision = decide(policy, { ...situation, lastProgressAtMs: situation.nowMs });
-  if (deployment.kind === 'ROLLBACK' || (decision.end && decision.status === 'FAILED')) return decision;
-  if (state === 'failed') return { end: true, status: 'FAILED', outcome: detail };
+  if (kind === 'ROLLBACK') return { decision, release: false };
+  if (state === 'failed') return { decision: { end: true, status: 'FAILED', outcome: detail }, release: false };
   if (state === 'running') return goOn;
   // A machine that came back in the meantime catches up, as it would after the end.
-  const outcome = `${describeSuccess(situation.counts)}; ${detail}`;
-  return { end: true, status: 'SUCCEEDED', outcome };
+  const outcome = `${describeSuccess(counts)}; ${detail}`;
+  return { decision: { end: true, status: 'SUCCEEDED', outcome }, release: false };
 }

@@ -1,22 +1,35 @@
-import type { DeploymentKind } from '@starling/shared/words.ts';
+import type { Reach, RolloutPlan } from '@starling/shared/rollout-plan.ts';
 import type { RolloutCounts } from './decide.ts';
 import type { DeploymentFact } from './desired-key.ts';
+import type { WaveState } from './next-step.ts';
 
 /** What the rollout controller reads and writes of deployments; `deployment-rows.ts` has it on PostgreSQL. */
 export interface DeploymentRows {
   /** Every project with a deployment, and its deployments newest first as far as `statementFor` needs them. */
   factsByProject(): Promise<Map<string, DeploymentFact[]>>;
+  /** The builds that are in quarantine, by project; at most as many as a key may name, the newest ones. */
+  quarantined(): Promise<Map<string, string[]>>;
   running(): Promise<RunningDeployment[]>;
-  /** Ends a deployment that is still RUNNING; false when it has already ended. */
-  end(deployment: number, status: 'SUCCEEDED' | 'FAILED', outcome: string): Promise<boolean>;
+  /** The machines that are online, with their regions: whom a share is a share of. */
+  onlineMachines(): Promise<{ id: string; region: string }[]>;
+  // What follows writes only to a deployment that is RUNNING in the wave that was read and does not stand still; it returns
+  // false, and has written nothing, when that is so no more.
+  advance(deployment: RunningDeployment, to: number, reach: Reach, why: string): Promise<boolean>;
+  bake(deployment: RunningDeployment): Promise<boolean>;
+  halt(deployment: RunningDeployment, why: string): Promise<boolean>;
+  end(deployment: RunningDeployment, status: 'SUCCEEDED' | 'FAILED', outcome: string): Promise<boolean>;
 }
 
-export interface RunningDeployment {
+export interface RunningDeployment extends WaveState {
   id: number;
-  kind: DeploymentKind;
   project: string;
-  /** When its gates were passed. */
+  salt: string;
+  /** Null for what goes to everyone at once. */
+  plan: RolloutPlan | null;
+  reach: Reach;
+  /** When its gates were passed, its wave began or it went on after a pause, whichever is latest. */
   startedAtMs: number;
+  /** Of the machines that its waves reach so far. */
   counts: RolloutCounts;
   lastProgressAtMs: number;
   commonReason: string;

@@ -1,0 +1,195 @@
+import { planRollout, type Reach, reachOf, rolloutSettings } from '@starling/shared/rollout-plan.ts';
+import { targetFor } from '@starling/shared/version-key.ts';
+import { type DeploymentStatus, deploymentStatuses } from '@starling/shared/words.ts';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { pause, promote, resume, type Steered } from '../steering/commands.ts';
+import { type DeploymentFact, statementFor } from './desired-key.ts';
+import { nextStep } from './next-step.ts';
+
+// A deployment under everything that may happen to it, in any order: the row is all there is between two steps, as it is
+// for a controller that is killed and started again, so every step here is also a restart.
+
+const machines = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6'];
+const regions = ['eu', 'us'];
+const regionOf = (machine: string) => regions[machines.indexOf(machine) % 2]!;
+const minute = 60_000;
+
+type Row = Steered & {
+  reach: Reach;
+  bakeBeganAtMs: number | null;
+  beganAtMs: number;
+  resumedAtMs: number;
+  toleratedFailures: number;
+  stopped: boolean;
+};
+type Event =
+  | { event: 'pass' | 'pause' | 'resume' | 'promote' | 'abort' | 'rollback' | 'stop' | 'start' | 'all-well' }
+  | { event: 'report'; which: number; well: boolean }
+  | { event: 'wait'; minutes: number };
+
+const plans = fc
+  .record({
+    autoRevert: fc.boolean(),
+    order: fc.constantFrom('all-at-once' as const, 'region-by-region' as const),
+    waves: fc.array(fc.record({ fraction: fc.constantFrom(0.1, 0.3, 0.6), bakeTime: fc.constantFrom('0s', '5m') }), {
+      maxLength: 3,
+    }),
+  })
+  .map((written) => planRollout([rolloutSettings.parse(written)], regions));
+const simply = (...names: Exclude<Event['event'], 'report' | 'wait'>[]) =>
+  fc.constantFrom(...names).map((event): Event => ({ event }));
+const events: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 12, arbitrary: simply('pass') },
+  { weight: 6, arbitrary: simply('pause', 'resume', 'resume', 'promote', 'stop', 'start', 'start') },
+  { weight: 6, arbitrary: simply('all-well') },
+  { weight: 1, arbitrary: simply('abort', 'rollback') },
+  {
+    weight: 6,
+    arbitrary: fc.record({ event: fc.constant('report' as const), which: fc.nat(9), well: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ event: fc.constant('wait' as const), minutes: fc.integer({ min: 1, max: 12 }) }),
+  },
+);
+
+it('a deployment never reaches an undefined state, passes a halt, or leaves a machine without a version', () => {
+  let [halts, ends] = [0, 0];
+  fc.assert(
+    fc.property(plans, fc.array(events, { maxLength: 60 }), (plan, happening) => {
+      let nowMs = 1_000 * minute;
+      const many = plan.waves.length > 1;
+      const row: Row = {
+        kind: 'DEPLOY',
+        status: 'RUNNING',
+        plan,
+        wave: many ? 0 : 1,
+        reach: many ? {} : null,
+        pausedAt: null,
+        pausedBy: null,
+        pauseReason: null,
+        promotedTo: 0,
+        toleratedFailures: 0,
+        bakeBeganAtMs: null,
+        beganAtMs: nowMs,
+        resumedAtMs: 0,
+        stopped: false,
+      };
+      const said = new Map<string, { well: boolean; atMs: number }>();
+      let rollback: DeploymentStatus | undefined;
+      const facts = (): DeploymentFact[] => {
+        const of = { manifestDigest: 'd'.repeat(64), salt: 's', reach: null };
+        const good: DeploymentFact = { ...of, id: 1, kind: 'DEPLOY', status: 'SUCCEEDED', build: 'shop@000000000001' };
+        const { kind, status, reach } = row;
+        const own: DeploymentFact = { ...of, id: 2, kind, status, reach, build: 'shop@000000000002' };
+        const back: DeploymentFact[] = rollback ? [{ ...good, id: 3, kind: 'ROLLBACK', status: rollback }] : [];
+        return [...back, own, good];
+      };
+      const reached = () =>
+        machines.filter((machine) => {
+          const statement = statementFor(facts(), regionOf(machine), []);
+          const key = { format: 1, project: 'shop', region: regionOf(machine), sequence: 1, issuedAt: 0, expiresAt: 1 };
+          const target = targetFor({ ...key, ...statement } as never, machine);
+          expect(target, 'every machine has a version').not.toBeNull();
+          return target!.deployment === 2;
+        });
+      const steered = (intent: ReturnType<typeof pause>) => {
+        expect(intent.answer).not.toBe('');
+        if (intent.change?.resumedAt) row.resumedAtMs = nowMs;
+        Object.assign(row, intent.change ?? {});
+      };
+
+      for (const happens of happening) {
+        const [waveBefore, before] = [row.wave, reached()];
+        const isHeld = row.pausedAt !== null || row.stopped;
+        switch (happens.event) {
+          case 'wait':
+            nowMs += happens.minutes * minute;
+            break;
+          case 'report': {
+            // Only machines that are told to say anything of it.
+            const machine = before[happens.which % Math.max(1, before.length)];
+            if (machine) said.set(machine, { well: happens.well, atMs: nowMs });
+            break;
+          }
+          case 'all-well':
+            for (const machine of before) said.set(machine, { well: true, atMs: nowMs });
+            break;
+          case 'pause':
+            steered(pause(row, 'ada', '', new Date(nowMs)));
+            break;
+          case 'resume':
+            steered(resume(row, [...said.values()].filter(({ well }) => !well).length, new Date(nowMs)));
+            break;
+          case 'promote':
+            steered(promote(row, undefined));
+            break;
+          case 'stop':
+          case 'start':
+            if (row.stopped && happens.event === 'start') row.resumedAtMs = nowMs;
+            row.stopped = happens.event === 'stop';
+            break;
+          case 'abort':
+            if (row.status === 'RUNNING') row.status = 'ABORTED';
+            break;
+          case 'rollback':
+            if (row.status === 'RUNNING') row.status = 'SUPERSEDED';
+            rollback = 'RUNNING';
+            break;
+          case 'pass':
+            pass();
+        }
+        expect(deploymentStatuses).toContain(row.status);
+        expect(row.wave).toBeGreaterThanOrEqual(waveBefore);
+        expect(row.wave - waveBefore, 'one wave at a time').toBeLessThanOrEqual(1);
+        if (row.status === 'RUNNING') {
+          expect(reached(), 'nobody is taken out of a wave').toEqual(expect.arrayContaining(before));
+          if (isHeld) expect([row.wave, reached()], 'what is held stays').toEqual([waveBefore, before]);
+        } else if (row.status !== 'SUCCEEDED' || rollback) expect(reached(), 'it is over').toEqual([]);
+      }
+
+      function pass(): void {
+        if (row.status !== 'RUNNING') return;
+        const inWave = reached();
+        const [wells, bads] = [true, false].map(
+          (well) => inWave.filter((machine) => said.get(machine)?.well === well).length,
+        );
+        const counts = { done: wells!, failed: bads!, inProgress: inWave.length - wells! - bads!, offline: 0 };
+        const heldBecause = row.pausedAt ? 'paused' : row.stopped ? 'the line is stopped' : null;
+        const situation = {
+          counts,
+          nowMs,
+          watchedSinceMs: Math.max(row.beganAtMs, row.resumedAtMs),
+          lastProgressAtMs: Math.max(row.beganAtMs, ...[...said.values()].map(({ atMs }) => atMs)),
+          commonReason: '',
+        };
+        const next = nextStep(plan, 0, { ...row, heldBecause }, situation, { state: 'none', detail: '' });
+        if (next.step === 'bake') row.bakeBeganAtMs = nowMs;
+        if (next.step === 'halt') {
+          halts += 1;
+          expect(plan.autoRevert).toBe(false);
+          Object.assign(row, { pausedAt: new Date(nowMs), pausedBy: 'starling', pauseReason: next.why });
+        }
+        if (next.step === 'end') {
+          ends += 1;
+          row.status = next.status;
+          if (next.status === 'SUCCEEDED') expect(row.wave, 'after its last wave').toBe(plan.waves.length);
+        }
+        if (next.step === 'advance') {
+          const failing = bads! - row.toleratedFailures;
+          if (row.wave > 0 && counts.inProgress === 0)
+            expect(failing, 'no wave after a failed one').toBeLessThanOrEqual(0);
+          row.wave = next.to;
+          row.reach = reachOf(plan, next.to, regions, (_, share) => share);
+          row.bakeBeganAtMs = null;
+          row.beganAtMs = nowMs;
+        }
+      }
+    }),
+    { numRuns: 400 },
+  );
+  // The sequences were not so tame that nothing happened.
+  expect(halts).toBeGreaterThan(0);
+  expect(ends).toBeGreaterThan(0);
+});
