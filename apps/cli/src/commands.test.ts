@@ -6,6 +6,7 @@ import {
   sampleDeployment,
   sampleJob,
   sampleOverview,
+  samplePreview,
   sampleRegion,
   sampleReplica,
 } from './testing/samples.ts';
@@ -201,6 +202,7 @@ describe('deploy, rollback and abort', () => {
     server.answers['deployments.list'] = () => [];
     server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
     server.answers['deployments.gates'] = () => [];
+    server.answers['deployments.preview'] = () => samplePreview();
     const fine = await starling('deploy', 'hello', '1a2b', '--dry-run', '--json');
     expect(fine.exitCode).toBe(0);
     expect(JSON.parse(fine.stdout)).toMatchObject({ dryRun: true, machines: 8, refusedBecause: null });
@@ -224,6 +226,7 @@ describe('deploy, rollback and abort', () => {
       { gate: 'approvals', status: 'WAITING', detail: '0 of 2 approvals' },
     ];
     server.answers['deployments.gates'] = () => gates;
+    server.answers['deployments.preview'] = () => samplePreview();
     const held = await starling('deploy', 'hello', '1a2b', '--dry-run', '--queue', '--hotfix', '--reason', 'x');
     expect(held.exitCode).toBe(0);
     expect(held.stdout).toContain('would not begin before these gates are passed');

@@ -1,4 +1,6 @@
+import { formatDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
+import type { WrittenRolloutSettings } from '@starling/shared/rollout-plan.ts';
 import type { WhenBusy } from '@starling/shared/words.ts';
 import type { Api } from './client.ts';
 import { oneLine } from './terminal/terminal.ts';
@@ -26,8 +28,21 @@ export interface DeploymentPlan {
   running: { id: number; buildId: string; requestedBy: string } | null;
   /** What it would have to pass before it begins; empty for a rollback. */
   gates: Pick<Gate, 'gate' | 'status' | 'detail'>[];
+  /** The waves it would go in, with the machines that each adds now; empty for a rollback, which goes to all at once. */
+  waves: Preview['waves'];
+  /** What their bake times come to. */
+  atLeastMs: number;
   /** Why the server would refuse it now; null when it would not. */
   refusedBecause: string | null;
+}
+
+type Preview = Awaited<ReturnType<Api['deployments']['preview']['query']>>;
+
+/** How a deployment that has gates to pass would be asked for. */
+export interface Gated {
+  whenBusy: WhenBusy;
+  hotfix: boolean;
+  rollout: WrittenRolloutSettings | undefined;
 }
 
 interface PlanOptions {
@@ -35,7 +50,7 @@ interface PlanOptions {
   name: string | undefined;
   mayReplace: boolean;
   /** How it would be asked for; undefined for what has no gates to pass. */
-  gated: { whenBusy: WhenBusy; hotfix: boolean } | undefined;
+  gated: Gated | undefined;
 }
 
 /** Plans putting `name` (a build's id, or the first digits of its commit) or the last good build on the machines. */
@@ -56,7 +71,13 @@ export async function planDeployment(
     });
   }
   const version = name === undefined ? lastGoodOf(project, versions) : findVersion(project, versions, name);
-  const gates = gated ? await api.deployments.gates.query({ project, build: version.id, ...gated }) : [];
+  const { rollout, ...asked } = gated ?? { rollout: undefined };
+  const [gates, preview] = gated
+    ? await Promise.all([
+        api.deployments.gates.query({ project, build: version.id, ...asked }),
+        api.deployments.preview.query({ project, build: version.id, ...(rollout && { rollout }) }),
+      ])
+    : [[], undefined];
   const refused = gates.find(({ status }) => status === 'REFUSED');
   const running = newest?.status === 'RUNNING' ? newest : undefined;
   return {
@@ -71,6 +92,8 @@ export async function planDeployment(
     online: found.regions.reduce((sum, region) => sum + region.online, 0),
     regions: found.regions.length,
     gates,
+    waves: preview?.waves ?? [],
+    atLeastMs: preview?.atLeastMs ?? 0,
     running: running ? { id: running.id, buildId: running.buildId, requestedBy: running.requestedBy } : null,
     refusedBecause: version.notDeployableBecause
       ? `it is not deployable yet: ${version.notDeployableBecause}`
@@ -78,7 +101,11 @@ export async function planDeployment(
         ? `deployment ${running.id} of ${running.buildId} by ${running.requestedBy} is still running`
         : refused
           ? `${refused.gate}: ${refused.detail}`
-          : null,
+          : version.quarantined
+            ? `it is in quarantine: ${version.quarantined}`
+            : preview?.nobodyIn.length
+              ? `no machine that is online is in the wave ${preview.nobodyIn[0]}`
+              : null,
   };
 }
 
@@ -125,8 +152,22 @@ export function describePlan(plan: DeploymentPlan, nowMs: number, ink: Ink): str
       `  and takes the place of deployment ${plan.running.id} (${plan.running.buildId}), which is still running`,
     );
   }
+  if (plan.waves.length > 1) {
+    const least = plan.atLeastMs > 0 ? `, which takes ${formatDuration(plan.atLeastMs)} at least` : '';
+    lines.push(`  in ${plan.waves.length} waves${least}:`, ...plan.waves.map((wave) => `    ${waveText(wave)}`));
+  }
   const holds = plan.gates.filter(({ status }) => status === 'WAITING' || status === 'REFUSED');
   if (holds.length > 0) lines.push('  and would not begin before these gates are passed:');
   for (const gate of plan.gates) lines.push(`    ${gateText(gate, ink)}`);
   return lines.join('\n');
+}
+
+/** `1. 10 %, then 5 m of bake time: eu 2 (m1, m2), us 1 (m7)`. */
+function waveText({ wave, who, bakeMs, regions }: Preview['waves'][number]): string {
+  const bake = bakeMs > 0 ? `, then ${formatDuration(bakeMs)} of bake time` : '';
+  const where = regions.map(({ region, machines, first }) => {
+    const more = machines > first.length ? ', …' : '';
+    return `${region} ${machines} (${first.map(oneLine).join(', ')}${more})`;
+  });
+  return `${wave}. ${who}${bake}: ${where.join(', ') || 'no machine more'}`;
 }

@@ -1,7 +1,6 @@
-import type { WhenBusy } from '@starling/shared/words.ts';
 import type { Api } from './client.ts';
 import { consoleAddress } from './console-address.ts';
-import { type DeploymentPlan, describePlan, planDeployment } from './deployment-plan.ts';
+import { type DeploymentPlan, describePlan, type Gated, planDeployment } from './deployment-plan.ts';
 import { exitCodes } from './exit-codes.ts';
 import { CommandFailure } from './failure.ts';
 import type { Session } from './session.ts';
@@ -16,7 +15,7 @@ export interface StartOptions {
   verb: 'Deploy' | 'Roll back to';
   mayReplace: boolean;
   /** How it is asked for; undefined for what has no gates to pass. */
-  gated: { whenBusy: WhenBusy; hotfix: boolean } | undefined;
+  gated: Gated | undefined;
   dryRun: boolean;
   yes: boolean;
   wait: boolean;

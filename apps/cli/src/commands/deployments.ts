@@ -5,6 +5,9 @@ import { formatTable } from '../terminal/table.ts';
 import { oneLine } from '../terminal/terminal.ts';
 import { statusText, timeAgo, tookText } from '../terminal/wording.ts';
 
+const stillness = ({ status, pausedBy }: { status: string; pausedBy?: string | null }) =>
+  status !== 'RUNNING' || !pausedBy ? '' : pausedBy === 'starling' ? ', halted' : ', paused';
+
 /** `starling deployments`: who put what where, when and why. */
 export function deploymentsCommand(open: OpenSession): Command {
   return new Command('deployments')
@@ -33,7 +36,7 @@ export function deploymentsCommand(open: OpenSession): Command {
           ],
           deployments.map((row) => [
             String(row.id),
-            statusText(row.status, ink),
+            `${statusText(row.status, ink)}${stillness(row)}`,
             row.kind,
             row.buildId,
             timeAgo(row.createdAt, nowMs),

@@ -43,7 +43,7 @@ describe('bash', () => {
   test('offers commands, their subcommands, options and choices', () => {
     expect(offers('dep')).toEqual(['deploy', 'deployments', 'deployment']);
     expect(offers('project', '')).toEqual(['add', 'list', 'settings']);
-    expect(offers('deploy', 'hello', '--wa')).toEqual(['--wait']);
+    expect(offers('deploy', 'hello', '--wa')).toEqual(['--wait', '--wave']);
     expect(offers('--json', 'project', 'add', '--re')).toEqual(['--ref']);
     expect(offers('completion', 'z')).toEqual(['zsh']);
   });

@@ -77,6 +77,7 @@ export function sampleRegion(region: string, over: object = {}) {
     inProgress: 4,
     failed: 0,
     offline: 0,
+    notReached: 0,
     bytesDone: 0,
     bytesTotal: 0,
     bytesPerSecond: 0,
@@ -98,6 +99,10 @@ export function sampleDeployment(over: object = {}) {
     gates: [],
     approvals: [],
     salt: 'salt',
+    plan: null,
+    wave: 1,
+    pausedAt: null,
+    stopped: null,
     createdAt: at,
     finishedAt: null,
     build: sampleBuild(),
@@ -141,6 +146,19 @@ export function sampleOverview(over: object = {}, project: object = {}) {
     ],
     serverTime: at,
     version: '0.1.0',
+    ...over,
+  };
+}
+
+/** What a deployment would do: one wave of everyone. */
+export function samplePreview(over: object = {}) {
+  const regions = ['eu', 'us'].map((region) => ({ region, machines: 4, first: [`${region}-1`] }));
+  return {
+    plan: {},
+    waves: [{ wave: 1, who: 'everyone', bakeMs: 0, regions }],
+    atLeastMs: 0,
+    nobodyIn: [],
+    quarantined: null,
     ...over,
   };
 }

@@ -1,3 +1,5 @@
+import { formatDuration } from '@starling/shared/durations.ts';
+import { describeWaveOf } from '@starling/shared/rollout-plan.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../terminal/table.ts';
 import { oneLine } from '../terminal/terminal.ts';
@@ -33,9 +35,11 @@ export function describeDeployment(
     ['by', `${oneLine(deployment.requestedBy)}, ${timeAgo(deployment.createdAt, nowMs)}`],
     ['took', tookText(deployment.createdAt, deployment.finishedAt, nowMs)],
   ];
+  facts.push(...waveFacts(deployment, ink, nowMs));
   if (deployment.reason) facts.push(['reason', oneLine(deployment.reason)]);
   if (deployment.outcome) facts.push(['outcome', oneLine(deployment.outcome)]);
   const gates = deployment.gates.map((gate) => `  ${gateText(gate, ink)}\n`).join('');
+  const inWaves = (deployment.plan?.waves.length ?? 1) > 1;
   const rows = deployment.regions.map((region) => [
     region.region,
     percent(region.done, region.machines),
@@ -44,6 +48,7 @@ export function describeDeployment(
     String(region.inProgress),
     region.failed > 0 ? ink.paint('bad', String(region.failed)) : '0',
     String(region.offline),
+    ...(inWaves ? [String(region.notReached)] : []),
   ]);
   const table = formatTable(
     [
@@ -54,6 +59,7 @@ export function describeDeployment(
       { title: 'IN PROGRESS', align: 'right' },
       { title: 'FAILED', align: 'right' },
       { title: 'OFFLINE', align: 'right' },
+      ...(inWaves ? [{ title: 'NOT REACHED', align: 'right' } as const] : []),
     ],
     rows,
     { columns, paint: ink.paint },
@@ -65,4 +71,26 @@ export function describeDeployment(
 /** `approvals WAITING: 1 of 2 approvals by ada`. */
 export function gateText({ gate, status, detail }: Pick<Gate, 'gate' | 'status' | 'detail'>, ink: Ink): string {
   return `${marked(symbolOfGate[status], `${gate} ${status}`, ink)}: ${oneLine(detail)}`;
+}
+
+/** Which wave it is in and, where it stands still, who wants that and why. */
+export function waveFacts(deployment: Deployment, ink: Ink, nowMs: number): [string, string][] {
+  const { plan, wave, bakeBeganAt, pausedAt, pausedBy, pauseReason, stopped, status } = deployment;
+  const facts: [string, string][] = [];
+  if (plan && plan.waves.length > 1) facts.push(['wave', describeWaveOf(plan, wave)]);
+  if (status !== 'RUNNING') return facts;
+  if (pausedAt) {
+    const who = pausedBy === 'starling' ? 'halted' : `paused by ${oneLine(pausedBy ?? '')}`;
+    const why = pauseReason ? `: ${oneLine(pauseReason)}` : '';
+    facts.push(['stands', marked('warn', `${who} ${timeAgo(pausedAt, nowMs)}${why}`, ink)]);
+  } else if (stopped) {
+    facts.push([
+      'stands',
+      marked('warn', `the line is stopped by ${oneLine(stopped.by)}: ${oneLine(stopped.reason)}`, ink),
+    ]);
+  } else if (plan && bakeBeganAt) {
+    const leftMs = Date.parse(bakeBeganAt) + (plan.waves[wave - 1]?.bakeMs ?? 0) - nowMs;
+    facts.push(['bakes', leftMs > 0 ? `${formatDuration(leftMs)} more` : 'long enough']);
+  }
+  return facts;
 }

@@ -1,4 +1,5 @@
 import { formatBytes } from '@starling/shared/durations.ts';
+import { describeWaveOf } from '@starling/shared/rollout-plan.ts';
 import type { Api } from '../client.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
@@ -24,6 +25,7 @@ export function regionLine(region: RegionProgress): ProgressLine {
     if (bytesPerSecond > 0) parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
   }
   if (offline > 0) parts.push(`${offline} offline`);
+  if (region.notReached > 0) parts.push(`${region.notReached} in later waves`);
   return { key: region.region, state: stateOf(region), text: parts.join(', ') };
 }
 
@@ -31,6 +33,18 @@ export function regionLine(region: RegionProgress): ProgressLine {
 export function gateLine({ gate, status, detail }: Deployment['gates'][number]): ProgressLine {
   const state = status === 'WAITING' ? 'busy' : status === 'REFUSED' ? 'failed' : 'done';
   return { key: gate, state, text: `${gate}: ${oneLine(detail)}` };
+}
+
+/** The wave it is in, and why it stands still when it does; nothing where there is one wave only. */
+function waveLine(deployment: Deployment): ProgressLine[] {
+  const { plan, wave, pausedAt, pausedBy, pauseReason, stopped } = deployment;
+  const held = pausedAt
+    ? `${pausedBy === 'starling' ? 'halted' : `paused by ${pausedBy}`}${pauseReason ? `: ${pauseReason}` : ''}`
+    : stopped
+      ? `the line is stopped by ${stopped.by}: ${stopped.reason}`
+      : undefined;
+  const parts = [...(plan && plan.waves.length > 1 ? [describeWaveOf(plan, wave)] : []), ...(held ? [held] : [])];
+  return parts.length > 0 ? [{ key: 'wave', state: 'busy', text: oneLine(parts.join('; ')) }] : [];
 }
 
 function stateOf({ machines, inProgress, failed, done, offline }: RegionProgress): ProgressLine['state'] {
@@ -72,7 +86,9 @@ export async function waitForDeployment(
       read: (signal) => api.deployments.get.query({ id: wait.deployment }, { signal }),
       onValue: (deployment) =>
         progress.update(
-          deployment.status === 'WAITING' ? deployment.gates.map(gateLine) : deployment.regions.map(regionLine),
+          deployment.status === 'WAITING'
+            ? deployment.gates.map(gateLine)
+            : [...waveLine(deployment), ...deployment.regions.map(regionLine)],
         ),
       isOver: (deployment) => deployment.status !== 'RUNNING' && deployment.status !== 'WAITING',
       onUnreachable: (reason) => progress.remark(reason),

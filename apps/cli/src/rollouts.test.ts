@@ -1,0 +1,127 @@
+import { planRollout, rolloutSettings } from '@starling/shared/rollout-plan.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type CliRun, runCli } from './testing/run-cli.ts';
+import { at, sampleBuild, sampleDeployment, sampleOverview, samplePreview } from './testing/samples.ts';
+import { type StubServer, startStubServer } from './testing/stub-server.ts';
+
+let server: StubServer;
+beforeEach(async () => {
+  server = await startStubServer();
+});
+afterEach(() => server.stop());
+
+const starling = (...words: string[]): Promise<CliRun> =>
+  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
+const inputOf = (path: StubServer['calls'][number]['path']) => server.calls.find((call) => call.path === path)?.input;
+const plan = planRollout([rolloutSettings.parse({ waves: [{ fraction: 0.1, bakeTime: '5m' }] })], ['eu', 'us']);
+
+describe('waves', () => {
+  test('are shown before anything is done: who, in which order, how long', async () => {
+    server.answers['overview.get'] = () => sampleOverview();
+    server.answers['deployments.list'] = () => [];
+    server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    server.answers['deployments.gates'] = () => [];
+    server.answers['deployments.preview'] = () =>
+      samplePreview({
+        waves: [
+          { wave: 1, who: 'group=canary', bakeMs: 600_000, regions: [{ region: 'eu', machines: 1, first: ['eu-7'] }] },
+          { wave: 2, who: 'everyone', bakeMs: 0, regions: [{ region: 'us', machines: 4, first: ['us-1', 'us-2'] }] },
+        ],
+        atLeastMs: 600_000,
+      });
+    const words = ['--wave', 'group=canary/10m', '--wave', '10%', '--rollout', '{"errorCap": 3}'];
+    const { stdout, stderr, exitCode } = await starling('deploy', 'hello', '1a2b', '--dry-run', ...words);
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toContain('in 2 waves, which takes 10 m at least:');
+    expect(stdout).toContain('1. group=canary, then 10 m of bake time: eu 1 (eu-7)\n');
+    expect(stdout).toContain('2. everyone: us 4 (us-1, us-2, …)\n');
+    expect(inputOf('deployments.preview')).toMatchObject({
+      rollout: { errorCap: 3, waves: [{ labels: { group: 'canary' }, bakeTime: '10m' }, { fraction: '10%' }] },
+    });
+  });
+
+  test.each([
+    [['--wave', '0%'], 'more than 0'],
+    [['--wave', 'some'], 'expected a share'],
+    [['--rollout', '{'], 'It is JSON'],
+    [['--rollout', '{"waves": [{}]}'], 'needs a "fraction", "labels" or "regions"'],
+  ])('%j is refused before anybody is asked', async (words, said) => {
+    const { stderr, exitCode } = await starling('deploy', 'hello', '1a2b', ...words);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(said);
+    expect(server.calls).toEqual([]);
+  });
+
+  test.each([
+    [{ pausedAt: at, pausedBy: 'starling', pauseReason: '2 of 2 failed' }, /stands .*halted .*ago: 2 of 2 failed/],
+    [{ pausedAt: at, pausedBy: 'ann', pauseReason: '' }, /stands .*paused by ann/],
+    [{ stopped: { by: 'bob', reason: 'errors' } }, /stands .*the line is stopped by bob: errors/],
+  ])('say where and why a deployment stands still: %j', async (state, said) => {
+    server.answers['deployments.get'] = () => sampleDeployment({ plan, wave: 1, ...state });
+    server.answers['deployments.machines'] = () => [];
+    const { stdout, exitCode } = await starling('deployment', '3');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('wave 1 of 2: 10 %, then 5 m of bake time');
+    expect(stdout).toMatch(said);
+    expect(stdout).toContain('NOT REACHED');
+  });
+});
+
+describe('pause, resume and promote', () => {
+  const answer = (over: object) => sampleDeployment({ changed: true, done: true, answer: 'it is paused', ...over });
+
+  test('say what came of it', async () => {
+    server.answers['deployments.pause'] = () => answer({});
+    const paused = await starling('pause', '3', '--reason', 'lunch');
+    expect(paused.exitCode).toBe(0);
+    expect(paused.stdout).toBe('Deployment 3 of hello@1a2b3c4d5e6f: it is paused.\n');
+    expect(inputOf('deployments.pause')).toEqual({ id: 3, reason: 'lunch' });
+  });
+
+  test('end with 5 when it is not as was asked', async () => {
+    server.answers['deployments.resume'] = () =>
+      answer({ changed: false, done: false, answer: 'it is FAILED already' });
+    const { stderr, exitCode } = await starling('resume', '3');
+    expect(exitCode).toBe(5);
+    expect(stderr).toContain('Nothing was changed at deployment 3: it is FAILED already.');
+  });
+
+  test('promote names the wave that was looked at', async () => {
+    server.answers['deployments.get'] = () => sampleDeployment({ plan, wave: 1 });
+    server.answers['deployments.promote'] = () => answer({ answer: 'wave 2 of 2 begins now' });
+    expect((await starling('promote', '3')).exitCode).toBe(0);
+    expect(inputOf('deployments.promote')).toEqual({ id: 3, wave: 1 });
+  });
+});
+
+test('a rollback is undone with a reason', async () => {
+  server.answers['deployments.undoRollback'] = () => sampleDeployment({ id: 4 });
+  expect((await starling('undo-rollback', 'hello')).exitCode).toBe(2);
+  const { stdout, exitCode } = await starling('undo-rollback', 'hello', '--reason', 'it was the network');
+  expect(exitCode).toBe(0);
+  expect(stdout).toBe('Deployment 4 puts hello@1a2b3c4d5e6f back.\n');
+});
+
+test('quarantine lists what is held, and lifts it with a reason', async () => {
+  server.answers['quarantines.list'] = () => [
+    { buildId: 'hello@1a2b3c4d5e6f', createdAt: at, createdBy: 'ann', reason: 'eats\u001b[2Jorders' },
+  ];
+  const { stdout } = await starling('quarantine');
+  expect(stdout).toMatch(/hello@1a2b3c4d5e6f +.* ago +ann +eats/);
+  expect(stdout).not.toContain('\u001b');
+  server.answers['quarantines.lift'] = () => ({});
+  expect((await starling('quarantine', 'lift', 'hello@1a2b3c4d5e6f', '--reason', 'fine')).exitCode).toBe(0);
+  expect(inputOf('quarantines.lift')).toEqual({ id: 'hello@1a2b3c4d5e6f', reason: 'fine' });
+});
+
+test('the line is stopped for one project or for all, and started', async () => {
+  server.answers['line.stop'] = () => ({ project: null, changed: true });
+  expect((await starling('stop-the-line', '--reason', 'errors')).stdout).toBe(
+    'The line is stopped for all projects.\n',
+  );
+  server.answers['line.start'] = () => ({ project: 'hello', changed: false });
+  expect((await starling('start-the-line', 'hello')).stdout).toBe('The line was not stopped for hello.\n');
+  expect(inputOf('line.start')).toEqual({ project: 'hello' });
+  server.answers['line.list'] = () => [{ project: null, stoppedAt: at, stoppedBy: 'ann', reason: 'errors' }];
+  expect((await starling('start-the-line', '--list')).stdout).toMatch(/all +.* ago +ann +errors/);
+});
