@@ -30,7 +30,7 @@ export function DeploymentRows({
           <tr key={deployment.id}>
             <td className="w-36">
               <Link to="/deployments/$id" params={{ id: String(deployment.id) }} className="link inline-block">
-                <DeploymentStatusBadge status={deployment.status} />
+                <DeploymentStatusBadge status={deployment.status} pausedBy={deployment.pausedBy} />
                 <span className="sr-only">, deployment {deployment.id}</span>
               </Link>
               <span className="block text-xs whitespace-nowrap text-ink-3">deployment {deployment.id}</span>

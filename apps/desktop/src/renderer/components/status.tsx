@@ -11,6 +11,7 @@ import {
   Ban,
   CircleCheck,
   CircleDashed,
+  CirclePause,
   CircleSlash,
   CircleX,
   Clock,
@@ -18,6 +19,7 @@ import {
   Download,
   LoaderCircle,
   type LucideIcon,
+  OctagonX,
   Undo2,
 } from 'lucide-react';
 import type { ReactNode } from 'react';
@@ -156,8 +158,23 @@ export function JobStatusBadge({
         : '',
   );
 }
-export const DeploymentStatusBadge = ({ status, boxed = false }: { status: DeploymentStatus; boxed?: boolean }) =>
-  fromLook(deploymentLooks[status], boxed);
+export function DeploymentStatusBadge({
+  status,
+  pausedBy = null,
+  boxed = false,
+}: {
+  status: DeploymentStatus;
+  /** Who lets a running one stand still; `starling` halted it itself. */
+  pausedBy?: string | null;
+  boxed?: boolean;
+}) {
+  if (status !== 'RUNNING' || pausedBy === null) return fromLook(deploymentLooks[status], boxed);
+  const look: Look =
+    pausedBy === 'starling'
+      ? { tone: 'bad', icon: OctagonX, word: 'Halted' }
+      : { tone: 'warn', icon: CirclePause, word: 'Paused' };
+  return fromLook(look, boxed);
+}
 export const deploymentStatusWord = (status: DeploymentStatus): string => deploymentLooks[status].word;
 
 const gateLooks: Record<GateStatus, Look> = {
@@ -169,6 +186,7 @@ const gateLooks: Record<GateStatus, Look> = {
 const gateWords: Record<GateName, string> = {
   review: 'Review',
   approvals: 'Approvals',
+  line: 'Stopped line',
   freeze: 'Freeze',
   queue: 'Queue',
   tasks: 'Tasks before',

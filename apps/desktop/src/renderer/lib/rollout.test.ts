@@ -9,6 +9,7 @@ const region = (name: string, facts: Partial<RegionProgress> = {}): RegionProgre
   inProgress: 4,
   failed: 0,
   offline: 0,
+  notReached: 0,
   bytesDone: 0,
   bytesTotal: 0,
   bytesPerSecond: 0,
@@ -30,6 +31,10 @@ describe('workOf', () => {
   it('counts a fetch as half of a machine, and offline machines not at all', () => {
     expect(workOf(region('a', { bytesDone: 50, bytesTotal: 100 }))).toEqual({ done: 1, total: 4 });
     expect(workOf(region('a', { done: 2, inProgress: 0, offline: 2 }))).toEqual({ done: 2, total: 2 });
+  });
+
+  it('is not complete while waves are to come', () => {
+    expect(workOf(region('a', { done: 1, inProgress: 0, notReached: 3 }))).toEqual({ done: 1, total: 4 });
   });
 
   it('is complete only when every machine has ended', () => {

@@ -8,6 +8,7 @@ export function totalsOf(regions: readonly RegionProgress[]): Omit<RegionProgres
     inProgress: 0,
     failed: 0,
     offline: 0,
+    notReached: 0,
     bytesDone: 0,
     bytesTotal: 0,
     bytesPerSecond: 0,
@@ -28,7 +29,7 @@ export function workOf(region: Omit<RegionProgress, 'region'>): { done: number; 
   const ended = region.done + region.failed;
   // Half of a machine's way is the fetch, the other half the swap and the probes.
   const underWay = waitingShare > 0 ? Math.min(region.inProgress, region.inProgress * fetched) * 0.5 : 0;
-  return { done: ended + underWay, total: ended + region.inProgress };
+  return { done: ended + underWay, total: ended + region.inProgress + region.notReached };
 }
 
 const noticeablyBehind = 0.1;

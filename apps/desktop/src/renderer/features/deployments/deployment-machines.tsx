@@ -118,7 +118,11 @@ export function DeploymentMachines({
                   {machine.region}
                 </span>,
                 <span key="step" className="block">
-                  <StepBadge step={machine.step} online={machine.online || (isOver && machine.step !== null)} />
+                  {machine.reached || machine.step !== null ? (
+                    <StepBadge step={machine.step} online={machine.online || (isOver && machine.step !== null)} />
+                  ) : (
+                    <span className="text-ink-3">{isOver ? 'Not reached' : 'In a later wave'}</span>
+                  )}
                   {machine.step === 'FAILED' && machine.detail && !isOpen && (
                     <span className="block truncate text-xs text-ink-2">{machine.detail.split('\n', 1)[0]}</span>
                   )}

@@ -20,6 +20,7 @@ import { GatesPanel } from './gates-panel.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { RegionTable } from './region-progress.tsx';
 import { usePaces } from './use-pace.ts';
+import { WavePanel } from './wave-panel.tsx';
 
 const machinesPerPage = 500;
 
@@ -80,7 +81,7 @@ export function DeploymentPage({
       beside={
         deployment && (
           <>
-            <DeploymentStatusBadge status={deployment.status} boxed />
+            <DeploymentStatusBadge status={deployment.status} pausedBy={deployment.pausedBy} boxed />
             <KindTag kind={deployment.kind} />
           </>
         )
@@ -137,6 +138,7 @@ export function DeploymentPage({
           {deployment.gates.length > 0 && <GatesPanel deployment={deployment} />}
           {deployment.status !== 'WAITING' && (
             <>
+              <WavePanel deployment={deployment} />
               <ProgressPanel deployment={deployment} climb={climb.data ?? []} pace={paceOf()} />
               <RegionTable
                 deployment={deployment}

@@ -18,6 +18,7 @@ export function RegionTable({
   onChoose: (region: string) => void;
 }) {
   const isRunning = deployment.status === 'RUNNING';
+  const inWaves = (deployment.plan?.waves.length ?? 1) > 1;
   const slowest = isRunning ? slowestRegion(deployment.regions) : null;
   return (
     <Panel title="Regions" flush>
@@ -33,6 +34,7 @@ export function RegionTable({
             <th scope="col">In progress</th>
             <th scope="col">Failed</th>
             <th scope="col">Offline</th>
+            {inWaves && <th scope="col">Later waves</th>}
             <th scope="col">Rate</th>
             <th scope="col">Remaining</th>
           </tr>
@@ -58,6 +60,7 @@ export function RegionTable({
               <Count amount={isRunning ? region.inProgress : 0} tone="busy" />
               <Count amount={region.failed} tone="bad" />
               <Count amount={region.offline} tone="warn" />
+              {inWaves && <Count amount={region.notReached} tone="idle" />}
               <td className="text-xs text-ink-2">
                 {isRunning && region.bytesPerSecond > 0 ? formatRate(region.bytesPerSecond) : '–'}
               </td>
@@ -96,7 +99,7 @@ export function RegionBar({
   );
 }
 
-const inks = { ok: 'text-ok', busy: 'text-busy', bad: 'text-bad', warn: 'text-warn' };
+const inks = { ok: 'text-ok', busy: 'text-busy', bad: 'text-bad', warn: 'text-warn', idle: 'text-idle' };
 
 function Count({ amount, tone }: { amount: number; tone: keyof typeof inks }) {
   return (

@@ -6,6 +6,7 @@ const version = (id: string, facts: object = {}) => ({
   current: false,
   lastGood: false,
   notDeployableBecause: null,
+  quarantined: null,
   ...facts,
 });
 
@@ -20,6 +21,7 @@ it('offers the newest that can be chosen when none was good', () => {
 
 it('says why a version is not eligible', () => {
   expect(whyNotPickable(version('c', { current: true }))).toBe('This is what runs now.');
+  expect(whyNotPickable(version('b', { quarantined: 'it eats orders' }))).toBe('It is in quarantine: it eats orders');
   expect(whyNotPickable(version('b', { notDeployableBecause: '2 of 3 regions have it' }))).toBe(
     '2 of 3 regions have it',
   );

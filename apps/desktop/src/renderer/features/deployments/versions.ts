@@ -1,14 +1,17 @@
 import type { Version } from '../../lib/api.ts';
 
 /** Why a version cannot be rolled back (or forward) to; null when it can. */
-export function whyNotPickable(version: Pick<Version, 'current' | 'notDeployableBecause'>): string | null {
+export function whyNotPickable(
+  version: Pick<Version, 'current' | 'notDeployableBecause' | 'quarantined'>,
+): string | null {
   if (version.current) return 'This is what runs now.';
+  if (version.quarantined !== null) return `It is in quarantine: ${version.quarantined}`;
   return version.notDeployableBecause;
 }
 
 /** The version that is offered first: the last good one, else the newest that can be chosen. */
 export function firstChoice(
-  versions: readonly Pick<Version, 'id' | 'current' | 'lastGood' | 'notDeployableBecause'>[],
+  versions: readonly Pick<Version, 'id' | 'current' | 'lastGood' | 'notDeployableBecause' | 'quarantined'>[],
 ): string | null {
   const pickable = versions.filter((version) => whyNotPickable(version) === null);
   return (pickable.find((version) => version.lastGood) ?? pickable[0])?.id ?? null;
