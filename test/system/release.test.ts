@@ -111,7 +111,11 @@ describe('the sample service', () => {
     const moved = await starling.api.deployments.get.query({ id: rollback!.id });
     expect(moved.regions.map(({ bytesDone }) => bytesDone)).toEqual([0, 0, 0]);
 
-    const forward = await starling.cli('rollback', 'hello', builds.better!, '--wait');
+    // What was rolled back from is in quarantine, until somebody says why it may run again.
+    const refused = await starling.cli('rollback', 'hello', builds.better!);
+    expect(refused.code).toBe(5);
+    expect(refused.stderr).toContain('in quarantine: too warm');
+    const forward = await starling.cli('undo-rollback', 'hello', '--wait', '--reason', 'just right');
     expect(forward.code, forward.stderr).toBe(0);
     await everywhere(starling, 'hello', builds.better!);
     expect((await starling.api.deployments.list.query({ project: 'hello', limit: 1 }))[0]).toMatchObject({
