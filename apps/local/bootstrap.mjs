@@ -1,4 +1,4 @@
-// The first thing that `npm start`, `npm test`, `npm run bench` and `npm run desktop` run, under whatever Node is there
+// The first thing that `npm start`, `npm test`, `npm run bench`, `npm run desktop` and `npm run build:desktop` run, under whatever Node is there
 // (20 or later). It installs what the lockfile names when that is missing or has changed, then hands over to the real
 // program under the Node 24 that came with it.
 import { spawn, spawnSync } from 'node:child_process';
@@ -13,6 +13,7 @@ const programs = {
   test: 'test/run.ts',
   desktop: 'apps/local/src/open-desktop.ts',
   bench: 'bench/run.ts',
+  'build-desktop': 'apps/local/src/build-desktop.ts',
 };
 const [command = '', ...rest] = process.argv.slice(2);
 const program = programs[command];

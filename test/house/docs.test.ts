@@ -26,6 +26,7 @@ describe('documents', () => {
       'apps/agent/src/config.ts',
       'apps/cli/src/config.ts',
       'apps/local/src/config.ts',
+      'apps/desktop/src/main/config.ts',
     ];
     const variables = configs.flatMap((file) => read(file).match(/\b(STARLING_[A-Z_]+|DATABASE_URL)\b/g) ?? []);
     expect([...new Set(variables)].filter((variable) => !reference.includes(variable))).toEqual([]);

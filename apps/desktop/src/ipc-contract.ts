@@ -48,12 +48,20 @@ export const requestPayloads = {
     /** The page that opens when it is clicked. */
     path: z.string().startsWith('/').max(500),
   }),
+  'attention:set': z.object({
+    /** Calm, something is being deployed, or something needs a person. */
+    state: z.enum(['quiet', 'busy', 'failed']),
+    text: z.string().max(200),
+  }),
+  'update:ready': nothing,
+  'update:install': nothing,
   'external:open': z.object({ url: z.string().max(2_000) }),
   'clipboard:write': z.object({ text: z.string().max(1_000_000) }),
   'link:take': nothing,
 } as const satisfies Record<string, z.ZodType>;
 
 export type RequestChannel = keyof typeof requestPayloads;
+export type Attention = z.infer<(typeof requestPayloads)['attention:set']>;
 export type RequestPayload<Channel extends RequestChannel> = z.infer<(typeof requestPayloads)[Channel]>;
 
 export interface RequestResults {
@@ -62,6 +70,10 @@ export interface RequestResults {
   'profiles:remove': ProfileState;
   'profiles:select': ProfileState;
   'notification:show': null;
+  'attention:set': null;
+  /** The version that waits to be installed; null while there is none. */
+  'update:ready': string | null;
+  'update:install': null;
   'external:open': null;
   'clipboard:write': null;
   /** The page of a link that came before the window listened. */
@@ -71,6 +83,8 @@ export interface RequestResults {
 /** What main tells the window, by channel. */
 export interface Notices {
   'link:opened': string;
+  /** A newer console was downloaded: its version. */
+  'update:ready': string;
   'menu:command': 'palette' | 'keys' | 'overview' | 'servers' | 'toggle-sidebar';
 }
 export type NoticeChannel = keyof Notices;

@@ -20,7 +20,9 @@ import { installMenu } from './menu.ts';
 import { ProfileStore } from './profile-store.ts';
 import { answerRequests } from './requests.ts';
 import { TokenVault } from './token-vault.ts';
+import { showTray } from './tray.ts';
 import { externalAddress } from './trusted-sender.ts';
+import { followUpdates } from './updates.ts';
 import { confine, openWindow } from './window.ts';
 
 // Has to be said before the application is ready.
@@ -74,6 +76,20 @@ async function run(): Promise<void> {
     }),
   );
 
+  const open = async () => {
+    window = await openWindow({ stateFile: join(folder, 'window.json'), path: '/' });
+    window.on('closed', () => {
+      window = undefined;
+    });
+  };
+  const show = () => (window ? showWindow() : void open());
+  const tray = showTray({ show, quit: () => app.quit() });
+  // What was not installed by its own package (a folder of sources, say) cannot replace itself.
+  const updates =
+    config.updateUrl && app.isPackaged
+      ? followUpdates({ feedUrl: config.updateUrl, onReady: (version) => tell('update:ready', version) })
+      : undefined;
+
   const profileState = (): ProfileState => ({
     profiles: [...profiles.profiles],
     selected: profiles.selected?.id ?? null,
@@ -106,6 +122,15 @@ async function run(): Promise<void> {
       notification.show();
       return null;
     },
+    'attention:set': (attention) => {
+      tray.tell(attention);
+      return null;
+    },
+    'update:ready': () => updates?.ready() ?? null,
+    'update:install': () => {
+      updates?.install();
+      return null;
+    },
     'external:open': async ({ url }) => {
       const external = externalAddress(url);
       if (!external) throw new Error('Only web addresses are opened.');
@@ -124,12 +149,6 @@ async function run(): Promise<void> {
   });
 
   installMenu((command) => tell('menu:command', command));
-  const open = async () => {
-    window = await openWindow({ stateFile: join(folder, 'window.json'), path: '/' });
-    window.on('closed', () => {
-      window = undefined;
-    });
-  };
   app.on('activate', () => {
     if (!window) void open();
   });

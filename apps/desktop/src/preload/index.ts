@@ -9,11 +9,14 @@ const requests: Record<RequestChannel, true> = {
   'profiles:remove': true,
   'profiles:select': true,
   'notification:show': true,
+  'attention:set': true,
+  'update:ready': true,
+  'update:install': true,
   'external:open': true,
   'clipboard:write': true,
   'link:take': true,
 };
-const notices: Record<NoticeChannel, true> = { 'link:opened': true, 'menu:command': true };
+const notices: Record<NoticeChannel, true> = { 'link:opened': true, 'update:ready': true, 'menu:command': true };
 
 const bridge: DesktopBridge = {
   request: (channel, payload) => {

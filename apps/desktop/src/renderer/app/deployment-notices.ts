@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react';
 import { toast } from 'sonner';
 import { api } from '../lib/api.ts';
 import { platform } from '../lib/platform.ts';
+import { attentionOf } from './attention.ts';
 import { type DeploymentFacts, endedDeployments } from './ended-deployments.ts';
 
 const words: Record<string, string> = {
@@ -28,5 +29,6 @@ export function useDeploymentNotices(): void {
       }
     }
     before.current = now;
+    platform.setAttention(attentionOf(now));
   }, [data]);
 }

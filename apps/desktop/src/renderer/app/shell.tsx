@@ -10,6 +10,7 @@ import { KeysDialog } from './keys-dialog.tsx';
 import { Palette } from './palette.tsx';
 import { Sidebar } from './sidebar.tsx';
 import { StaleBanner } from './stale-banner.tsx';
+import { useUpdateNotice } from './update-notice.ts';
 import { useShortcuts } from './use-shortcuts.ts';
 
 /** What is around every page. */
@@ -17,6 +18,7 @@ export function Shell() {
   useEffect(followChanges, []);
   useShortcuts();
   useDeploymentNotices();
+  useUpdateNotice();
   const overlay = useUi((ui) => ui.overlay);
   const profile = useServerProfile();
   return (

@@ -15,6 +15,16 @@ export function desktopPlatform(bridge: DesktopBridge): Platform {
       resultOf(await bridge.request('clipboard:write', { text }));
     },
     notify: (notice) => void bridge.request('notification:show', notice),
+    setAttention: (attention) => void bridge.request('attention:set', attention),
+    onUpdateReady: (tell) => {
+      const stop = bridge.onNotice('update:ready', tell);
+      // It may have come before anyone listened.
+      void bridge
+        .request('update:ready', undefined)
+        .then((answer) => answer.ok && answer.result && tell(answer.result));
+      return stop;
+    },
+    installUpdate: () => void bridge.request('update:install', undefined),
     openExternal: (url) => void bridge.request('external:open', { url }),
     onLink: (open) => {
       const stop = bridge.onNotice('link:opened', open);

@@ -1,4 +1,4 @@
-import type { Notices, ProfileInput, ProfileState } from '../../ipc-contract.ts';
+import type { Attention, Notices, ProfileInput, ProfileState } from '../../ipc-contract.ts';
 
 /** What the console needs of where it runs. Everything else is the same in a window and in a browser. */
 export interface Platform {
@@ -10,6 +10,12 @@ export interface Platform {
   copy(text: string): Promise<void>;
   /** Tells a person who is not looking; a click opens the page. */
   notify(notice: { title: string; body: string; path: string }): void;
+  /** What a person who is not looking sees beside the clock, where there is such a place. */
+  setAttention(attention: Attention): void;
+  /** Calls back with the version of a newer console that was downloaded. Returns how to stop. */
+  onUpdateReady(tell: (version: string) => void): () => void;
+  /** Ends the console and starts the newer one. */
+  installUpdate(): void;
   openExternal(url: string): void;
   /** Calls back with the page of every deep link. Returns how to stop. */
   onLink(open: (path: string) => void): () => void;

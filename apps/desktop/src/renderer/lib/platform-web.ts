@@ -21,6 +21,10 @@ export function webPlatform(): Platform {
     notify: ({ title, body }) => {
       if ('Notification' in window && Notification.permission === 'granted') new Notification(title, { body });
     },
+    // A page is as new as its server, and has no place beside the clock.
+    setAttention: () => {},
+    onUpdateReady: () => () => {},
+    installUpdate: () => {},
     openExternal: (url) => {
       window.open(url, '_blank', 'noopener,noreferrer');
     },
