@@ -1,12 +1,12 @@
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, fork } from 'node:child_process';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isTerminalJobStatus } from '@starling/shared/words.ts';
 import { cpuSecondsOf, memoryOf } from './fleet/process-cost.ts';
+import { buildRecipe } from './fleet/sample-builds.ts';
 import type { SimulatedAgentsOrder, SimulatedAgentsState } from './fleet/simulated-agents.ts';
-import { startWorld, until, type World } from './fleet/world.ts';
+import { startWorld, until } from './fleet/world.ts';
 
 // A whole fleet on a few real hubs, each a region of its own, with a real control server and PostgreSQL: every agent proves
 // itself and holds its own connection, then one build is deployed to all of them at once. The agents are simulated,
@@ -31,7 +31,11 @@ export async function run(commandLine: string[]): Promise<void> {
   );
   const fleets: ChildProcess[] = [];
   try {
-    const build = await buildSample(world);
+    const build = await buildRecipe(
+      world,
+      'hello',
+      'version: 1\nbuild: { command: "mkdir out && date > out/stamp", artifact: out }\n',
+    );
     const pids = world.regions.map(({ hub }) => hub.pid!);
     const empty = pids.map((pid) => memoryOf(pid).nowKib);
     const perHub = world.regions.map((_, index) => Math.floor(agents / hubs) + (index < agents % hubs ? 1 : 0));
@@ -174,43 +178,4 @@ async function costDuring(pids: number[], work: () => Promise<unknown>): Promise
   await work();
   const seconds = (performance.now() - from) / 1_000;
   return { seconds, cores: pids.map((pid, index) => (cpuSecondsOf(pid) - before[index]!) / seconds) };
-}
-
-/** Builds a small service for real; the build's id, once it is in every region. */
-async function buildSample(world: World): Promise<string> {
-  const repository = join(world.data, 'repository');
-  await mkdir(repository);
-  await writeFile(
-    join(repository, 'starling.yml'),
-    'version: 1\nbuild: { command: "mkdir out && date > out/stamp", artifact: out }\n',
-  );
-  const identity = {
-    GIT_AUTHOR_NAME: 'Ada',
-    GIT_AUTHOR_EMAIL: 'ada@example.com',
-    GIT_COMMITTER_NAME: 'Ada',
-    GIT_COMMITTER_EMAIL: 'ada@example.com',
-  };
-  const git = (...commandLine: string[]) =>
-    execFileSync('git', commandLine, {
-      cwd: repository,
-      env: { PATH: process.env.PATH, HOME: repository, ...identity },
-    });
-  git('init', '--quiet', '--initial-branch=main');
-  git('add', '--all');
-  git('commit', '--quiet', '--message=One');
-  await world.api.projects.add.mutate({ name: 'hello', repositoryUrl: repository });
-  const { id } = await world.api.jobs.create.mutate({ project: 'hello', ref: 'main' });
-  let build: string | null = null;
-  await until(
-    'the build is done',
-    async () => {
-      const job = await world.api.jobs.get.query({ id });
-      if (isTerminalJobStatus(job.status) && job.status !== 'SUCCEEDED')
-        throw new Error(`${job.status}: ${job.failureReason}`);
-      build = job.status === 'SUCCEEDED' ? job.buildId : null;
-      return build !== null && (await world.api.builds.get.query({ id: build })).notDeployableBecause === null;
-    },
-    120,
-  );
-  return build!;
 }

@@ -138,7 +138,10 @@ export class ProjectMachine {
     if (!restsOnCurrent.has(next.state)) await this.#options.supervisor.release();
     await this.#enter(next);
     if (this.#stopping.signal.aborted) return;
-    this.#options.context.log.info({ event: event.type, from: before.state, to: next.state }, next.problem || 'step');
+    this.#options.context.log.info(
+      { event: event.type, from: before.state, to: next.state, build: (next.attempt ?? next.current)?.build },
+      next.problem || 'step',
+    );
     if (event.type !== 'TARGET_KEPT') this.note(detailOf(event, next));
     await this.#superviseIfResting();
     this.#beginStep();
