@@ -91,6 +91,15 @@ const passes = (more: number) => {
 };
 const sequences = () => Promise.all(regions.map(async (region) => (await keyOf(region))?.sequence));
 
+/** Whether the keys let machines go over to the candidate, where there is one. */
+const areHeld = (held: boolean) =>
+  vi.waitFor(
+    async () => {
+      for (const region of regions) expect((await keyOf(region))?.candidate?.held ?? false).toBe(held);
+    },
+    { timeout: 15_000, interval: 20 },
+  );
+
 /** No machine does or says anything until it is taken back. */
 const hush = () => {
   for (const { id } of played) fleet.silent.add(id);
@@ -236,6 +245,7 @@ describe('commands', () => {
     const { id } = await deploy(half);
     await becomes(id, { wave: 1 });
     await as('admin').deployments.pause.mutate({ id, reason: 'lunch' });
+    await areHeld(true);
     const [before, row] = [await sequences(), await get(id)];
     fleet.silent.clear();
     await becomes(id, { regions: [{ done: 1 }, { done: 1 }] });
@@ -244,6 +254,7 @@ describe('commands', () => {
     expect(await as('admin').deployments.pause.mutate({ id })).toMatchObject({ changed: false, done: true });
     expect((await get(id)).pausedAt).toBe(row.pausedAt);
     await as('admin').deployments.resume.mutate({ id });
+    await areHeld(false);
     await becomes(id, { status: 'SUCCEEDED' });
   });
 
@@ -346,6 +357,7 @@ describe('a stopped line', () => {
     await becomes(id, { wave: 1 });
     expect(await as('deployer').line.stop.mutate({ reason: 'errors at the till' })).toMatchObject({ changed: true });
     expect(await as('deployer').line.stop.mutate({ reason: 'again' })).toMatchObject({ changed: false });
+    await areHeld(true);
     const before = await sequences();
     fleet.silent.clear();
     await becomes(id, {

@@ -169,6 +169,26 @@ describe('an agent', () => {
     expect(await scene.starts()).toEqual([two.target.build, three.target.build]);
   });
 
+  it('makes a held build ready and touches nothing, until it is let go', async () => {
+    const [one, two] = [await scene.build('a1', 1), await scene.build('b2', 2)];
+    await scene.start();
+    scene.hub.publishKey(sampleKey(1, one.target));
+    await scene.hub.untilStep('COMMITTED', 1);
+    const candidate = forAll(two.target);
+    scene.hub.publishKey(sampleKey(2, one.target, { candidate: { ...candidate, held: true } }));
+    const waits = ({ reports }: typeof scene.hub) => reports.at(-1)?.detail.startsWith('ready; waits') === true;
+    await scene.hub.until('a machine that is ready and waits', waits);
+    // Nor does a restart let it go.
+    await scene.agent?.stop();
+    scene.hub.reports.length = 0;
+    await scene.start();
+    await scene.hub.until('the same after a restart', waits);
+    expect(await scene.starts()).toEqual([one.target.build]);
+    scene.hub.publishKey(sampleKey(3, one.target, { candidate }));
+    await scene.hub.untilStep('COMMITTED', 2);
+    expect(await scene.starts()).toEqual([one.target.build, two.target.build]);
+  });
+
   it('fetches a wrong pack once more, and then fails with the reason', async () => {
     const one = await scene.build('a1', 1);
     const { writeFile } = await import('node:fs/promises');

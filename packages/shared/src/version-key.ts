@@ -35,6 +35,8 @@ export const versionKey = z.object({
       fraction: z.number().min(0).max(1),
       /** Machines with all labels of one of these are in the wave too. Left out where none is: so it was before. */
       selectors: z.array(z.record(z.string(), z.string())).max(20).optional(),
+      /** The deployment stands still: machines may fetch it, and none goes over to it that has not begun to. */
+      held: z.literal(true).optional(),
     })
     .nullable(),
   /** Builds that machines may fetch ahead of any decision. */
@@ -95,6 +97,11 @@ export function targetFor(
     return { build: candidate.build, manifestDigest: candidate.manifestDigest, deployment: candidate.deployment };
   }
   return key.stable;
+}
+
+/** Whether a machine that was told to run `target` is to wait before it stops what it runs. */
+export function isHeld({ candidate }: UnsignedVersionKey, target: Target): boolean {
+  return candidate?.held === true && candidate.deployment === target.deployment;
 }
 
 /** Every build the key names, once each: what a hub has to hold. */

@@ -6,7 +6,7 @@ export type MachineEvent =
   | { type: 'TARGET_NEW'; desired: Desired }
   /** The key names the build that is committed here already. */
   | { type: 'TARGET_CURRENT'; desired: Desired }
-  /** The target is the same, but it became the stable one, or is it no longer. */
+  /** The target is the same, but it became the stable one, is held or let go, or is it no longer. */
   | { type: 'TARGET_KEPT'; desired: Desired }
   /** The key names nothing for this machine, and nothing is committed here. */
   | { type: 'TARGET_NONE' }
@@ -56,7 +56,9 @@ export function targetEvent(now: Situation, desired: Desired | null, troubled: b
   const wanted = desired.target;
   const worksOn = now.state === 'COMMITTED' ? now.current : now.state === 'IDLE' ? null : now.attempt;
   if (worksOn && sameTarget(worksOn, wanted)) {
-    const known = now.desired && sameTarget(now.desired.target, wanted) && now.desired.stable === desired.stable;
+    const before = now.desired;
+    const known =
+      before && sameTarget(before.target, wanted) && before.stable === desired.stable && before.held === desired.held;
     return known ? undefined : { type: 'TARGET_KEPT', desired };
   }
   const isThere = now.current && sameBuild(now.current, wanted) && !troubled;

@@ -1,5 +1,5 @@
 import type { MachineReport } from '@starling/shared/hub-protocol.ts';
-import { type Target, targetFor, type UnsignedVersionKey, versionKey } from '@starling/shared/version-key.ts';
+import { isHeld, type Target, targetFor, type UnsignedVersionKey, versionKey } from '@starling/shared/version-key.ts';
 import { buildId, type MachineStep, machineSteps, projectName } from '@starling/shared/words.ts';
 import { z } from 'zod';
 
@@ -12,8 +12,8 @@ export const situation = z.object({
   format: z.literal(1),
   project: projectName,
   state: z.enum(machineSteps),
-  /** What the last accepted key tells this machine; `stable` when it is the key's stable target. */
-  desired: z.object({ target, stable: z.boolean() }).nullable(),
+  /** What the last accepted key tells this machine; `stable` when it is the key's stable target, `held` while it waits. */
+  desired: z.object({ target, stable: z.boolean(), held: z.boolean().default(false) }).nullable(),
   /** The target that is worked on, or that failed. */
   attempt: target.extend({ refetched: z.boolean() }).nullable(),
   /** The build that was last found healthy here: where a failed attempt goes back to. */
@@ -59,7 +59,8 @@ export function desiredBy(
   labels: Readonly<Record<string, string>>,
 ): Desired | null {
   const wanted = targetFor(key, machine, labels);
-  return wanted && { target: wanted, stable: key.stable !== null && sameTarget(wanted, key.stable) };
+  if (!wanted) return null;
+  return { target: wanted, stable: key.stable !== null && sameTarget(wanted, key.stable), held: isHeld(key, wanted) };
 }
 
 export function sameBuild(a: Target, b: Target): boolean {

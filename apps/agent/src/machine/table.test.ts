@@ -11,7 +11,11 @@ const target = (n: number, deployment = n): Target => ({
   manifestDigest: String(n).padStart(64, '0'),
   deployment,
 });
-const desired = (n: number, stable = false, deployment = n): Desired => ({ target: target(n, deployment), stable });
+const desired = (n: number, stable = false, deployment = n): Desired => ({
+  target: target(n, deployment),
+  stable,
+  held: false,
+});
 
 const sampleEvents: Record<EventType, MachineEvent> = {
   TARGET_NEW: { type: 'TARGET_NEW', desired: desired(2) },
@@ -80,6 +84,7 @@ describe('the transition table', () => {
         build: fc.option(fc.integer({ min: 1, max: 4 })),
         deployment: fc.integer({ min: 1, max: 3 }),
         stable: fc.boolean(),
+        held: fc.boolean(),
         troubled: fc.boolean(),
       }),
       fc.record({ kind: fc.constant('step' as const), choice: fc.nat() }),
@@ -94,7 +99,8 @@ describe('the transition table', () => {
         for (const step of moves) {
           if (step.kind === 'restart') now = { ...now, state: restartPoints[now.state] };
           if (step.kind === 'key') {
-            const wanted = step.build === null ? null : desired(step.build, step.stable, step.deployment);
+            const wanted =
+              step.build === null ? null : { ...desired(step.build, step.stable, step.deployment), held: step.held };
             apply(targetEvent(now, wanted, step.troubled));
           }
           if (step.kind === 'step') {

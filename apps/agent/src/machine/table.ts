@@ -17,7 +17,7 @@ const rows: Record<EventType, readonly Entry[]> = {
   //                IDLE      FETCHING   VERIFYING  STAGED     STOPPING   SWAPPING   STARTING   PROBING    COMMITTED  REVERTING  FAILED
   TARGET_NEW:     [ fetching, fetching,  fetching,  fetching,  keep,      keep,      keep,      keep,      fetching,  keep,      fetching ],
   TARGET_CURRENT: [ ____,     committed, committed, committed, keep,      keep,      keep,      keep,      committed, keep,      committed ],
-  TARGET_KEPT:    [ ____,     keep,      keep,      keep,      keep,      keep,      keep,      keep,      keep,      keep,      failed ],
+  TARGET_KEPT:    [ ____,     keep,      keep,      staged,    keep,      keep,      keep,      keep,      keep,      keep,      failed ],
   TARGET_NONE:    [ ____,     idle,      idle,      idle,      keep,      keep,      keep,      keep,      ____,      keep,      idle ],
   RETIRE:         [ ____,     reverting, reverting, reverting, keep,      keep,      keep,      keep,      reverting, keep,      reverting ],
   SLOT_READY:     [ ____,     staged,    ____,      ____,      ____,      ____,      ____,      ____,      ____,      ____,      ____ ],

@@ -1,7 +1,10 @@
 import { isInstalled, markInstalled, runHook } from './hooks.ts';
 import { attemptOf, type Step } from './step.ts';
 
-/** The last moment at which nothing has been touched: the slot is looked at once more, and made ready by its own hook. */
+/**
+ * The last moment at which nothing has been touched: the slot is looked at once more, and made ready by its own hook. While
+ * the deployment is held the machine rests here; the key that lets it go begins the step anew.
+ */
 export const staged: Step = async (context, situation, signal) => {
   const target = attemptOf(situation);
   const { run } = await context.slots.needManifest(target);
@@ -9,6 +12,10 @@ export const staged: Step = async (context, situation, signal) => {
     const reason = await runHook(context, situation, 'afterInstall', target, signal);
     if (reason !== undefined) return { type: 'STEP_FAILED', reason, at: context.clock.now() };
     await markInstalled(context, target);
+  }
+  if (situation.desired?.held) {
+    context.note('ready; waits because the deployment stands still');
+    return undefined;
   }
   return { type: 'CLEARED' };
 };

@@ -6,7 +6,7 @@ import { steeringCommand } from '../steer-deployment.ts';
 export function pauseCommand(open: OpenSession): Command {
   return steeringCommand(open, {
     name: 'pause',
-    description: 'let no further wave of a deployment begin; machines that were told to go on do',
+    description: 'hold a deployment: no wave begins, and no machine goes over to it that has not begun to',
     takesReason: true,
     ask: (api, id, reason) => api.deployments.pause.mutate({ id, ...(reason !== undefined && { reason }) }),
     next: (id) => `go on: starling resume ${id}   go back: starling abort ${id}`,

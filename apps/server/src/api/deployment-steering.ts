@@ -16,7 +16,7 @@ const reason = z.string().trim().max(1_000).default('');
 
 /** The procedures that steer a deployment on its way. Each answers in every state, and says whether it is as was asked. */
 export const steeringProcedures = {
-  /** No wave begins and nothing is decided until it is resumed; machines that were told to go on do. */
+  /** No wave begins, nothing is decided and no machine goes over to it until it is resumed; those that have begun go on. */
   pause: needs('deploy', ofDeployment)
     .input(z.object({ id, reason }))
     .mutation(({ ctx, input }) =>

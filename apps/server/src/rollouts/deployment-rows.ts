@@ -11,8 +11,10 @@ import type { DeploymentRows, RunningDeployment } from './ports.ts';
 
 const mostQuarantined = 256;
 
-/** Stopped lines that hold a deployment `d`: a rollback never waits, and a hotfix was let through. */
+/** Stopped lines hold a deployment `d`, but a rollback, which never waits, and a hotfix that was let through. */
 const heldByLine = sql`(d.kind <> 'ROLLBACK' and not d.hotfix)`;
+const isHeld = sql`(d.paused_at is not null or (${heldByLine} and exists (
+  select from line_stops s where s.started_at is null and (s.project is null or s.project = d.project))))`;
 
 export function deploymentRows(database: Database): DeploymentRows {
   /** Changes a deployment only while it is as it was read. */
@@ -57,13 +59,14 @@ export function deploymentRows(database: Database): DeploymentRows {
       // The newest deployment says whether there is a candidate, the newest that may fix what is stable says the rest.
       // Newest by when they began: one that waited for people may begin after others that were asked for later.
       const rows = (await database.execute(sql`
-        select d.project, d.id, d.kind, d.status, d.build_id as build, b.manifest_digest as "manifestDigest", d.salt, d.reach
+        select d.project, d.id, d.kind, d.status, d.build_id as build, b.manifest_digest as "manifestDigest", d.salt, d.reach,
+          ${isHeld} as held
         from (select name from projects) p
         cross join lateral (
-          (select id, project, kind, status, build_id, salt, reach, started_at from deployments
+          (select id, project, kind, status, build_id, salt, reach, started_at, paused_at, hotfix from deployments
              where project = p.name and started_at is not null order by started_at desc, id desc limit 1)
           union
-          (select id, project, kind, status, build_id, salt, reach, started_at from deployments
+          (select id, project, kind, status, build_id, salt, reach, started_at, paused_at, hotfix from deployments
              where project = p.name and started_at is not null
                and (status = 'SUCCEEDED' or (kind = 'ROLLBACK' and status <> 'ABORTED'))
              order by started_at desc, id desc limit 1)

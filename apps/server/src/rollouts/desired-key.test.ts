@@ -15,6 +15,7 @@ const fact = (
   manifestDigest: 'd'.repeat(64),
   salt: 'salt',
   reach: null,
+  held: false,
 });
 const builds = (newestFirst: DeploymentFact[]) => {
   const { stable, candidate } = statementFor(newestFirst, 'eu', []);
@@ -52,6 +53,14 @@ describe('what the keys must say', () => {
     ],
   ] as const)('%s', (_, newestFirst, expected) => {
     expect(builds([...newestFirst])).toEqual(expected);
+  });
+
+  it('say that a candidate is held, and nothing of it when it is let go', () => {
+    const running = fact('b', 'RUNNING');
+    const candidateOf = (held: boolean) =>
+      statementFor([{ ...running, held }, fact('a', 'SUCCEEDED')], 'eu', []).candidate;
+    expect(candidateOf(true)).toMatchObject({ build: 'b', held: true });
+    expect(candidateOf(false)).not.toHaveProperty('held');
   });
 
   it('never takes away what is stable while anything ever succeeded', () => {

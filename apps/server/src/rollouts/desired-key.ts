@@ -14,6 +14,8 @@ export interface DeploymentFact {
   salt: string;
   /** Whom its waves reach so far; null for everyone. */
   reach: Reach;
+  /** It is paused, halted, or its line is stopped. */
+  held: boolean;
 }
 
 export type Statement = Pick<UnsignedVersionKey, 'stable' | 'candidate' | 'prefetch' | 'quarantined'>;
@@ -56,7 +58,8 @@ function candidateOf(deployment: DeploymentFact, region: string): Statement['can
   const reach = deployment.reach === null ? { fraction: 1 } : deployment.reach[region];
   if (!reach || (reach.fraction === 0 && !reach.selectors?.length)) return null;
   const { fraction, selectors } = reach;
-  return { ...targetOf(deployment), salt: deployment.salt, fraction, ...(selectors && { selectors }) };
+  const held = deployment.held && { held: true as const };
+  return { ...targetOf(deployment), salt: deployment.salt, fraction, ...(selectors && { selectors }), ...held };
 }
 
 function targetOf({ id, build, manifestDigest }: DeploymentFact): Target {

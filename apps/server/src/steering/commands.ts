@@ -40,7 +40,7 @@ function notRunning({ status }: Steered): Intent | undefined {
   return nothing(status === 'WAITING' ? 'it has not begun: abort it if it is not wanted' : `it is ${status} already`);
 }
 
-/** Lets no wave begin and nothing be decided until it is resumed. Machines that were told to go on do. */
+/** Lets no wave begin, nothing be decided and no machine go over to it until it is resumed; those that have begun go on. */
 export function pause(row: Steered, by: string, reason: string, now: Date): Intent {
   const over = notRunning(row);
   if (over) return over;
