@@ -26,6 +26,8 @@ export interface AgentConfig {
   driftEveryMs: number;
   /** What becomes of the programs when the agent is told to stop. */
   programsOnStop: 'leave' | 'stop';
+  /** Who runs programs: a shell of the agent's own, or systemd with units in a folder. */
+  runner: { type: 'shell' } | { type: 'systemd'; unitsFolder: string; systemctl: [string, ...string[]] };
   logLevel: string;
   /** What programs inherit of the agent's own environment: no token, no key. */
   programEnvironment: Record<string, string>;
@@ -71,6 +73,8 @@ const variables = z.object({
     .union([z.literal('0').transform(() => 0), durationBetween(60_000, 7 * 86_400_000)])
     .prefault('6h'),
   STARLING_PROGRAMS_ON_STOP: z.enum(['leave', 'stop']).default('leave'),
+  STARLING_RUNNER: z.enum(['shell', 'systemd']).default('shell'),
+  STARLING_SYSTEMD_UNITS: z.string().startsWith('/', 'must be a whole path').default('/run/systemd/system'),
   STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -104,6 +108,10 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     keepSlots: values.STARLING_KEEP_SLOTS,
     driftEveryMs: values.STARLING_DRIFT_EVERY,
     programsOnStop: values.STARLING_PROGRAMS_ON_STOP,
+    runner:
+      values.STARLING_RUNNER === 'shell'
+        ? { type: 'shell' }
+        : { type: 'systemd', unitsFolder: values.STARLING_SYSTEMD_UNITS, systemctl: ['systemctl'] },
     logLevel: values.STARLING_LOG_LEVEL,
     programEnvironment: Object.fromEntries(
       inherited.flatMap((name) => (set[name] === undefined ? [] : [[name, set[name] as string]])),

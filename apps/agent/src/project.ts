@@ -17,6 +17,7 @@ import { HookHost } from './supervise/hook-host.ts';
 import { labelVariables } from './supervise/label-variables.ts';
 import { ProgramHost } from './supervise/program-host.ts';
 import { Supervisor } from './supervise/supervisor.ts';
+import { SystemdStarter } from './supervise/systemd-starter.ts';
 
 export interface ProjectOptions {
   config: AgentConfig;
@@ -57,6 +58,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
       STARLING_REGION: config.region,
     },
     clock,
+    ...(config.runner.type === 'systemd' && { starter: new SystemdStarter({ project: name, ...config.runner }) }),
   });
   const hooks = new HookHost(place.folder, clock);
   await hooks.endRemains();

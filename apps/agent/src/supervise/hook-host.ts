@@ -9,7 +9,7 @@ import type { RunSpec } from '@starling/shared/manifest.ts';
 import { Aborted, throwIfAborted } from '../lib/abort.ts';
 import { confinement, ownUser } from './confinement.ts';
 import { Launches } from './launch.ts';
-import { Program } from './program.ts';
+import { exitOf, Program } from './program.ts';
 import { ProgramLog } from './program-log.ts';
 
 export interface HookOrder {
@@ -71,7 +71,7 @@ export class HookHost {
       const pid = child.pid as number;
       const process = { pid, identity: startOf(pid) ?? 'gone' };
       await this.#write({ launch, process });
-      const program = new Program({ ...record, process }, child, this.#clock);
+      const program = new Program({ ...record, process }, exitOf(child), this.#clock);
       const found = await this.#untilEnd(program, hook.timeoutMs, signal);
       await rm(this.#recordPath, { force: true });
       if (found === undefined) return undefined;

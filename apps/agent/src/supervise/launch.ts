@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { isMissing } from '@starling/host/disk-error.ts';
 import { makeFolder, readIfThere, syncFolder } from '@starling/host/durable-file.ts';
 import { startedWith, startOf } from '@starling/host/process-mark.ts';
+import { confinement, ownUser } from './confinement.ts';
+import { exitOf } from './program.ts';
+import type { StartedProcess, Starter, StartOrder } from './starter.ts';
 
 // Between starting a process and writing down its pid an agent can be killed, and the process would run on unknown.
 // So the process writes its own pid first and then looks whether it may still go: a restarted agent takes the
@@ -19,6 +22,30 @@ export interface Launch {
   folder: string;
   environment: Record<string, string>;
   logFd: number;
+}
+
+/** A shell of the agent's own as the starter of programs. */
+export class ShellStarter implements Starter {
+  readonly #launches: Launches;
+
+  constructor(projectFolder: string) {
+    this.#launches = new Launches(projectFolder);
+  }
+
+  permit(): Promise<string> {
+    return this.#launches.permit();
+  }
+
+  async start(name: string, { run, command, folder, environment, logFd }: StartOrder) {
+    const become = confinement(run, ownUser());
+    const child = await this.#launches.start(name, { command, become, folder, environment, logFd });
+    const pid = child.pid as number;
+    return { pid, identity: startOf(pid) ?? 'gone', untilExit: exitOf(child) };
+  }
+
+  recover(name: string): Promise<StartedProcess | undefined> {
+    return this.#launches.recover(name);
+  }
 }
 
 /** The launches of one project: at most one at a time. */

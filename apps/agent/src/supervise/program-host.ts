@@ -1,16 +1,15 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, readIfThere, syncFolder, writeDurably } from '@starling/host/durable-file.ts';
-import { startOf } from '@starling/host/process-mark.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { RunSpec } from '@starling/shared/manifest.ts';
 import type { Target } from '@starling/shared/version-key.ts';
-import { confinement, ownUser } from './confinement.ts';
 import { chooseFreePort } from './free-port.ts';
-import { Launches } from './launch.ts';
-import { Program, type ProgramRecord, type StartReason } from './program.ts';
+import { ShellStarter } from './launch.ts';
+import { Program, type ProgramExit, type ProgramRecord, type StartReason } from './program.ts';
 import { ProgramLog } from './program-log.ts';
+import type { Starter } from './starter.ts';
 
 export interface ProgramHostOptions {
   project: string;
@@ -18,13 +17,15 @@ export interface ProgramHostOptions {
   /** What every program inherits, and who it runs for: PATH and the like, STARLING_MACHINE, STARLING_REGION. */
   environment: Record<string, string>;
   clock: Clock;
+  /** A shell of the agent's own when left out. */
+  starter?: Starter;
 }
 
 /** Runs the one program of a project, and knows of it over restarts of the agent. */
 export class ProgramHost {
   readonly log: ProgramLog;
   readonly #options: ProgramHostOptions;
-  readonly #launches: Launches;
+  readonly #starter: Starter;
   readonly #recordPath: string;
   readonly #portPath: string;
   #program: Program | undefined;
@@ -33,7 +34,7 @@ export class ProgramHost {
   constructor(options: ProgramHostOptions) {
     this.#options = options;
     this.log = new ProgramLog(options.projectFolder);
-    this.#launches = new Launches(options.projectFolder);
+    this.#starter = options.starter ?? new ShellStarter(options.projectFolder);
     this.#recordPath = join(options.projectFolder, 'program.json');
     this.#portPath = join(options.projectFolder, 'port');
   }
@@ -43,9 +44,9 @@ export class ProgramHost {
     if (this.#looked) return this.#program;
     const record = parseRecord(await readIfThere(this.#recordPath));
     if (record) {
-      const process = record.process ?? (await this.#launches.recover(record.launch));
+      const process = record.process ?? (await this.#starter.recover(record.launch));
       if (process) {
-        this.#program = new Program({ ...record, process }, undefined, this.#options.clock);
+        this.#program = this.#known({ ...record, process });
         if (!record.process) await this.#write({ ...record, process });
       }
     }
@@ -67,29 +68,29 @@ export class ProgramHost {
     if (run.command === null) throw new StarlingError('PRECONDITION_FAILED', `${target.build} has no command to run`);
     if (await this.running())
       throw new StarlingError('PRECONDITION_FAILED', `a program of ${this.#options.project} already runs`);
-    const become = confinement(run, ownUser());
     const port = run.port === 'auto' ? await this.#keepPort() : run.port;
     const { file, start } = await this.log.openForRun();
     try {
-      const launch = await this.#launches.permit();
+      const launch = await this.#starter.permit();
       const { build, deployment } = target;
       const record: ProgramRecord = { launch, build, deployment, reason, port, logStart: start, process: null };
       await this.#write(record);
-      const child = await this.#launches
+      const { untilExit, ...process } = await this.#starter
         .start(launch, {
+          build: target.build,
+          run,
           command: run.command,
-          become,
           folder: slotFolder,
           environment: this.environment(target.build, run, port),
           logFd: file.fd,
+          logPath: this.log.path,
         })
         .catch((cause: Error) => {
+          if (cause instanceof StarlingError) throw cause;
           throw new StarlingError('UNAVAILABLE', `the program could not be started: ${cause.message}`, { cause });
         });
-      const pid = child.pid as number;
-      const process = { pid, identity: startOf(pid) ?? 'gone' };
       await this.#write({ ...record, process });
-      this.#program = new Program({ ...record, process }, child, this.#options.clock);
+      this.#program = this.#known({ ...record, process }, untilExit);
       this.#looked = true;
       return this.#program;
     } finally {
@@ -101,6 +102,7 @@ export class ProgramHost {
   async stop(graceMs: number, signal: AbortSignal): Promise<void> {
     const program = await this.latest();
     if (!program) return;
+    await this.#starter.end?.(graceMs);
     if (!(await program.stop(graceMs, signal))) {
       throw new StarlingError('TIMEOUT', `the program with pid ${program.record.process.pid} could not be killed`);
     }
@@ -118,6 +120,16 @@ export class ProgramHost {
       STARLING_PROJECT: this.#options.project,
       STARLING_BUILD: build,
     };
+  }
+
+  #known(record: Program['record'], exit?: Promise<ProgramExit>): Program {
+    const { howItEnded } = this.#starter;
+    return new Program(
+      record,
+      exit,
+      this.#options.clock,
+      howItEnded && (() => howItEnded.call(this.#starter, record.launch)),
+    );
   }
 
   /** The project's own port, the same for every build as long as it is free when it is needed. */

@@ -34,11 +34,18 @@ export class Program {
   readonly record: ProgramRecord & { process: { pid: number; identity: string } };
   readonly #exit: Promise<ProgramExit> | undefined;
   readonly #clock: Clock;
+  readonly #howItEnded: (() => Promise<ProgramExit | undefined>) | undefined;
 
-  constructor(record: Program['record'], child: ChildProcess | undefined, clock: Clock) {
+  constructor(
+    record: Program['record'],
+    exit: Promise<ProgramExit> | undefined,
+    clock: Clock,
+    howItEnded?: () => Promise<ProgramExit | undefined>,
+  ) {
     this.record = record;
     this.#clock = clock;
-    this.#exit = child && exitOf(child);
+    this.#exit = exit;
+    this.#howItEnded = howItEnded;
   }
 
   isAlive(): boolean {
@@ -53,7 +60,8 @@ export class Program {
       await this.#clock.sleep(lookEveryMs, signal);
       throwIfAborted(signal);
     }
-    return { text: 'is gone' };
+    const known = await this.#howItEnded?.().catch(() => undefined);
+    return known ?? { text: 'is gone' };
   }
 
   /**
@@ -85,7 +93,8 @@ export class Program {
   }
 }
 
-function exitOf(child: ChildProcess): Promise<ProgramExit> {
+/** Settles when a child of this process has ended. */
+export function exitOf(child: ChildProcess): Promise<ProgramExit> {
   return new Promise((resolve) => {
     const done = (code: number | null, signal: string | null) =>
       resolve({ text: signal ? `was ended by ${signal}` : `exited with code ${code}` });

@@ -52,6 +52,7 @@ export class Scene {
       keepSlots: 3,
       driftEveryMs: 0,
       programsOnStop: 'leave',
+      runner: { type: 'shell' },
       logLevel: 'silent',
       programEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
     };
