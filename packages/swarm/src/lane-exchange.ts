@@ -142,7 +142,7 @@ export class LaneExchange {
         onOpen: () => undefined,
         given: (piece) => (this.#promises[piece] ? 'promised' : this.#gave[piece] ? 'sent' : undefined),
         onPromise: (to, piece) => this.#onPromise(to, piece),
-        onUnpromise: (piece) => this.#onUnpromise(piece),
+        onUnpromise: (piece, wasSent) => this.#onUnpromise(piece, wasSent),
         onDone: (to, piece) => this.#onDone(to, piece),
         onSent: (bytes) => {
           this.bytesSent += bytes;
@@ -266,7 +266,8 @@ export class LaneExchange {
   #fill(intake: Intake): void {
     const { book, limits } = this.#parts;
     if (this.#isClosed || !intake.isOpen || book.isComplete) return;
-    const ahead = Math.max(2, Math.min(32, Math.ceil(limits.askAheadBytes / book.shape.pieceLength)));
+    const aheadBytes = Math.min(limits.askAheadBytes, ((intake.bytesPerSecond ?? 0) * limits.askAheadMs) / 1_000);
+    const ahead = Math.max(2, Math.min(32, Math.ceil(aheadBytes / book.shape.pieceLength)));
     while (intake.asked.size < ahead) {
       const piece = this.#choose(intake);
       if (piece === undefined) return;
@@ -291,12 +292,12 @@ export class LaneExchange {
       comingMs: limits.comingMs,
       sparedMs: limits.sparedMs,
     });
-    if (chosen !== undefined || intake.asked.size > 0 || intake.bytesPerSecond === undefined) return chosen;
-    return this.#chooseAgain(intake, intake.bytesPerSecond, now);
+    if (chosen !== undefined || intake.asked.size > 0) return chosen;
+    return this.#chooseAgain(intake, now);
   }
 
   /** At the end: what somebody else was asked for and is slow to give. */
-  #chooseAgain(here: Intake, bytesPerSecond: number, now: number): number | undefined {
+  #chooseAgain(here: Intake, now: number): number | undefined {
     for (const [piece, claimants] of this.#claims) {
       if (claimants.size !== 1 || claimants.has(here) || !here.sourceHas[piece]) continue;
       const [there] = claimants;
@@ -306,7 +307,7 @@ export class LaneExchange {
         bytesAhead: there.bytesAhead(piece),
         bytesPerSecond: there.bytesPerSecond,
       };
-      if (isWorthTwice(claim, this.#parts.book.shape.pieceLength, bytesPerSecond, now)) return piece;
+      if (isWorthTwice(claim, this.#parts.book.shape.pieceLength, here.bytesPerSecond, now)) return piece;
     }
     return undefined;
   }
@@ -374,14 +375,13 @@ export class LaneExchange {
   }
 
   #onDone(to: Outlet, piece: number): void {
-    this.#promises[piece]! -= 1;
     this.#gave[piece] = 1;
     this.#tellOthers(to, { type: 'sent', piece, isDone: true });
   }
 
-  #onUnpromise(piece: number): void {
+  #onUnpromise(piece: number, wasSent: boolean): void {
     this.#promises[piece]! -= 1;
-    if (this.#promises[piece]) return;
+    if (wasSent || this.#promises[piece]) return;
     this.#tellOthers(undefined, this.#gave[piece] ? { type: 'sent', piece, isDone: true } : { type: 'back', piece });
   }
 

@@ -15,6 +15,7 @@ import {
   unpackBits,
 } from './lane-frames.ts';
 import type { LaneLimits } from './lane-limits.ts';
+import { LaneMail } from './lane-mail.ts';
 import { monotonicMs } from './monotonic.ts';
 import type { PieceBook } from './piece-book.ts';
 import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
@@ -82,6 +83,7 @@ export class Intake {
   busyAt = monotonicMs();
   readonly #parts: IntakeParts;
   readonly #socket: Socket;
+  readonly #mail: LaneMail;
   readonly #reader: FrameReader;
   readonly #bounce = Buffer.allocUnsafeSlow(bounceBytes);
   readonly #helloTimer: NodeJS.Timeout;
@@ -98,7 +100,6 @@ export class Intake {
   #heardAt = monotonicMs();
   #dataAt = monotonicMs();
   #lastPieceAt = 0;
-  #spokeAt = monotonicMs();
   #end: IntakeEnd | undefined;
 
   constructor(parts: IntakeParts) {
@@ -121,6 +122,7 @@ export class Intake {
         callback: (bytes) => this.#onBytes(bytes),
       },
     });
+    this.#mail = new LaneMail(this.#socket, limits.newsMs);
     this.#socket.once('connect', () => {
       this.#say(encodeHello({ answer: 'welcome', ...this.#identity() }));
     });
@@ -146,7 +148,7 @@ export class Intake {
   }
 
   tellHave(piece: number): void {
-    if (this.isOpen) this.#say(encodeFrame({ type: 'have', piece }));
+    if (this.isOpen) this.#mail.add(encodeFrame({ type: 'have', piece }));
   }
 
   /** Bytes that are still to come until `piece` is whole, those that are sent before it too. */
@@ -168,7 +170,7 @@ export class Intake {
     if (this.asked.size > 0) this.busyAt = now;
     if (now - this.#heardAt > limits.quietAfterMs) this.close('quiet');
     else if (this.asked.size > 0 && now - this.#dataAt > limits.stalledAfterMs) this.close('stalled');
-    else if (this.isOpen && now - this.#spokeAt > limits.pingEveryMs) this.#say(encodeFrame({ type: 'ping' }));
+    else if (this.isOpen && now - this.#mail.spokeAt > limits.pingEveryMs) this.#say(encodeFrame({ type: 'ping' }));
   }
 
   close(why: IntakeEnd): void {
@@ -182,8 +184,7 @@ export class Intake {
   }
 
   #say(bytes: Buffer): void {
-    this.#spokeAt = monotonicMs();
-    if (!this.#socket.destroyed) this.#socket.write(bytes);
+    this.#mail.send(bytes);
   }
 
   #nextPlace(): Uint8Array {
@@ -203,9 +204,8 @@ export class Intake {
       this.close(this.isOpen ? 'defect' : 'foreign');
       return false;
     }
-    if (this.#held || this.#reader.target() || this.#socket.destroyed) return !this.#held;
-    this.#waitForRoom(Buffer.alloc(0));
-    return false;
+    if (!this.#held && !this.#reader.target() && !this.#socket.destroyed) this.#waitForRoom(Buffer.alloc(0));
+    return !this.#held;
   }
 
   #feed(bytes: Buffer): void {
@@ -353,6 +353,7 @@ export class Intake {
 
   #closed(): void {
     clearTimeout(this.#helloTimer);
+    this.#mail.close();
     this.#parts.buffers.forget(this.#onRoom);
     this.#drop();
     const wasReached = this.#socket.bytesWritten > 0 && this.#socket.bytesRead === 0;

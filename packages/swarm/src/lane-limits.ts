@@ -7,13 +7,18 @@ export interface LaneLimits {
   receiveBudgetBytes: number;
   /** Bytes in one frame of a piece: what is read from disk at once, twice for each piece that is being sent. */
   chunkBytes: number;
-  /** Pieces sent at the same time. Few, so that each is soon whole somewhere and can be passed on. */
+  /** Pieces that may be on their way at the same time, however long they take. */
   sendingAtOnce: number;
-  /** A piece that takes longer to send no longer counts among them: a slow member holds up nobody. */
+  /** When pieces arrive within this time, more of them may be on their way, up to so many bytes. */
+  quickMs: number;
+  windowBytes: number;
+  /** A piece that takes longer, and longer than is usual, does not count among them: a slow member holds up nobody. */
   slowAfterMs: number;
-  /** Pieces sent at the same time, the slow ones too. */
+  /** Pieces on their way at the same time, the slow ones too. */
   maxSending: number;
-  /** Bytes to ask one source for in advance, but never fewer than two pieces. */
+  /** How much to ask one source for in advance: what it sends in this time, but never fewer than two pieces. */
+  askAheadMs: number;
+  /** And never more bytes. */
   askAheadBytes: number;
   /** How long a piece that a source has sent to another is waited for from there. */
   comingMs: number;
@@ -21,6 +26,8 @@ export interface LaneLimits {
   sparedMs: number;
   /** A source that was asked for nothing for so long is asked for what it promised to others too. */
   impatientAfterMs: number;
+  /** How long news may wait for more of them, to go in one packet. */
+  newsMs: number;
   pingEveryMs: number;
   /** A lane on which nothing was heard for so long is dead. */
   quietAfterMs: number;
@@ -37,13 +44,17 @@ export interface LaneLimits {
 export const defaultLaneLimits: LaneLimits = {
   receiveBudgetBytes: 40 * MiB,
   chunkBytes: 512 * KiB,
-  sendingAtOnce: 4,
+  sendingAtOnce: 8,
+  quickMs: 150,
+  windowBytes: 32 * MiB,
   slowAfterMs: 1_000,
-  maxSending: 32,
+  maxSending: 64,
+  askAheadMs: 200,
   askAheadBytes: 2 * MiB,
   comingMs: 3_000,
   sparedMs: 15_000,
   impatientAfterMs: 6_000,
+  newsMs: 10,
   pingEveryMs: 2_000,
   quietAfterMs: 8_000,
   stalledAfterMs: 60_000,

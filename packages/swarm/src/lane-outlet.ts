@@ -11,20 +11,21 @@ import {
   unpackBits,
 } from './lane-frames.ts';
 import type { LaneLimits } from './lane-limits.ts';
+import { LaneMail } from './lane-mail.ts';
 import { monotonicMs } from './monotonic.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
-import type { Uplink, Waiting } from './uplink.ts';
+import type { UnderWay, Uplink, Waiting } from './uplink.ts';
 
 export interface OutletEvents {
   onOpen(outlet: Outlet): void;
   /** Whether somebody else is to be sent this piece, or was. */
   given(piece: number): 'promised' | 'sent' | undefined;
   onPromise(outlet: Outlet, piece: number): void;
-  /** The last byte of a promised piece was sent. */
+  /** The receiver has a piece that it was sent. */
   onDone(outlet: Outlet, piece: number): void;
-  /** What was promised is not sent after all. */
-  onUnpromise(piece: number): void;
+  /** What was promised is not to be counted on any more. */
+  onUnpromise(piece: number, wasSent: boolean): void;
   onSent(bytes: number): void;
   onReadError(error: Error): void;
   onEnd(outlet: Outlet): void;
@@ -57,22 +58,25 @@ export class Outlet implements Waiting {
   isOpen = false;
   readonly receiverHas: Uint8Array;
   readonly #parts: OutletParts;
+  readonly #mail: LaneMail;
   readonly #reader: FrameReader;
   readonly #asked: number[] = [];
-  readonly #buffers: Buffer[];
+  /** Pieces that were sent and that the receiver has not said to have. */
+  readonly #unconfirmed = new Map<number, UnderWay>();
+  /** Of what was asked for and not confirmed: what others were told to count on. */
+  readonly #promised = new Set<number>();
   #sending: number | undefined;
   #isCancelled = false;
   #receiverCount = 0;
   #piecesSent = 0;
   #heardAt = monotonicMs();
-  #spokeAt = monotonicMs();
 
   constructor(parts: OutletParts) {
     const { socket, book, infoHash, member, head, receiver, limits } = parts;
     this.#parts = parts;
     this.receiver = receiver;
     this.receiverHas = new Uint8Array(book.shape.pieceCount);
-    this.#buffers = [];
+    this.#mail = new LaneMail(socket, limits.newsMs);
     this.#reader = new FrameReader('receiver', book.shape, {
       onFrame: (frame, body) => this.#onFrame(frame, body),
       placeFor: () => undefined,
@@ -99,18 +103,19 @@ export class Outlet implements Waiting {
   }
 
   tellHave(piece: number): void {
-    this.#say(encodeFrame({ type: 'have', piece }));
+    this.#mail.add(encodeFrame({ type: 'have', piece }));
   }
 
   /** A piece is promised or sent to somebody else, or is not after all; of interest to who has not got it. */
   tell(frame: OutletNews): void {
-    if (this.isOpen && !this.receiverHas[frame.piece]) this.#say(encodeFrame(frame));
+    if (this.isOpen && !this.receiverHas[frame.piece]) this.#mail.add(encodeFrame(frame));
   }
 
   tick(now: number): void {
     const { limits } = this.#parts;
+    this.#takeBackPromises(now);
     if (now - this.#heardAt > limits.quietAfterMs) this.close();
-    else if (now - this.#spokeAt > limits.pingEveryMs && this.#sending === undefined)
+    else if (now - this.#mail.spokeAt > limits.pingEveryMs && this.#sending === undefined)
       this.#say(encodeFrame({ type: 'ping' }));
   }
 
@@ -119,63 +124,84 @@ export class Outlet implements Waiting {
   }
 
   async sendOne(): Promise<boolean> {
-    const { book, events, file } = this.#parts;
+    const { book, events, file, socket, uplink } = this.#parts;
     const piece = this.#asked.shift();
-    if (piece === undefined) return false;
+    if (piece === undefined || socket.destroyed) return false;
+    const length = pieceBytes(piece, book.shape);
     this.#sending = piece;
     this.#isCancelled = false;
+    this.#unconfirmed.set(piece, uplink.begin(this, length));
     try {
-      await this.#send(piece, pieceBytes(piece, book.shape), file);
-      const isWhole = !this.#isCancelled && !this.#parts.socket.destroyed;
-      if (isWhole) this.#piecesSent += 1;
-      if (isWhole) events.onDone(this, piece);
-      else events.onUnpromise(piece);
+      await this.#send(piece, length, file);
+      if (!this.#isCancelled && !socket.destroyed) this.#piecesSent += 1;
     } catch (thrown) {
-      events.onUnpromise(piece);
-      if (!this.#parts.socket.destroyed) events.onReadError(thrown as Error);
+      this.#giveUp(piece);
+      if (!socket.destroyed) events.onReadError(thrown as Error);
     }
     this.#sending = undefined;
-    return this.#asked.length > 0 && !this.#parts.socket.destroyed;
+    return this.#asked.length > 0 && !socket.destroyed;
+  }
+
+  /** The receiver has it; whether from here does not matter. */
+  #confirm(piece: number): void {
+    const underWay = this.#unconfirmed.get(piece);
+    if (!underWay) return;
+    this.#unconfirmed.delete(piece);
+    underWay.end(true);
+    const { events } = this.#parts;
+    if (this.#promised.delete(piece)) events.onUnpromise(piece, true);
+    events.onDone(this, piece);
+  }
+
+  #giveUp(piece: number): void {
+    this.#unconfirmed.get(piece)?.end(false);
+    this.#unconfirmed.delete(piece);
+    if (this.#promised.delete(piece)) this.#parts.events.onUnpromise(piece, false);
+  }
+
+  /** Who is slow to take what it was sent is not to keep others waiting for it, nor for what it is to be sent then. */
+  #takeBackPromises(now: number): void {
+    if (this.#promised.size === 0) return;
+    const since = now - this.#parts.uplink.slowAfterMs;
+    if (![...this.#unconfirmed.values()].some(({ startedAt }) => startedAt < since)) return;
+    for (const piece of this.#promised) this.#parts.events.onUnpromise(piece, false);
+    this.#promised.clear();
   }
 
   /** Reads the next bytes while the last ones are on their way into the socket; never more than two of them. */
   async #send(piece: number, length: number, file: PackFile): Promise<void> {
-    const { limits, book, events, socket } = this.#parts;
+    const { limits, book, events, socket, uplink } = this.#parts;
     let writing: Promise<void> = Promise.resolve();
     for (let offset = 0; offset < length && !this.#isCancelled && !socket.destroyed; ) {
       const bytes = Math.min(limits.chunkBytes, length - offset);
-      const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(limits.chunkBytes);
+      const buffer = uplink.takeChunk();
       try {
         await file.readInto(buffer, bytes, piece * book.shape.pieceLength + offset);
+      } catch (thrown) {
+        uplink.giveChunk(buffer);
+        throw thrown;
       } finally {
         await writing;
       }
-      if (this.#isCancelled || socket.destroyed) break;
+      if (this.#isCancelled || socket.destroyed) {
+        uplink.giveChunk(buffer);
+        break;
+      }
       const header = encodeFrame({ type: 'data', piece, length: bytes, isFirst: offset === 0 });
-      writing = this.#write(header, buffer.subarray(0, bytes)).then(() => void this.#buffers.push(buffer));
+      writing = this.#write(header, buffer.subarray(0, bytes)).then(() => uplink.giveChunk(buffer));
       events.onSent(bytes);
       offset += bytes;
     }
     await writing;
-    if (this.#asked.length === 0) this.#buffers.length = 0;
   }
 
   /** Resolves when the system has taken the bytes, or the socket is closed; the buffer is free again then. */
   #write(header: Buffer, bytes: Buffer): Promise<void> {
-    const { socket } = this.#parts;
-    this.#spokeAt = monotonicMs();
-    return new Promise((resolve) => {
-      socket.cork();
-      socket.write(header);
-      socket.write(bytes, () => resolve());
-      socket.uncork();
-    });
+    return new Promise((resolve) => this.#mail.send(header, bytes, resolve));
   }
 
   #say(bytes: Buffer): void {
-    this.#spokeAt = monotonicMs();
-    const { socket } = this.#parts;
-    if (!socket.destroyed) socket.write(bytes);
+    this.#mail.send(bytes);
   }
 
   #onBytes(bytes: Buffer): void {
@@ -204,8 +230,9 @@ export class Outlet implements Waiting {
       this.isOpen = true;
       events.onOpen(this);
     } else if (frame.type === 'have') {
+      if (!this.receiverHas[frame.piece]) this.#receiverCount += 1;
       this.receiverHas[frame.piece] = 1;
-      this.#receiverCount += 1;
+      this.#confirm(frame.piece);
     } else if (frame.type === 'ask') {
       this.#onAsk(frame.piece, frame.isKnowing);
     } else if (frame.type === 'cancel') {
@@ -217,13 +244,15 @@ export class Outlet implements Waiting {
     const { events, book, uplink } = this.#parts;
     if (!this.isOpen) throw new LaneDefect('has comes first');
     if (!book.has[piece]) throw new LaneDefect(`piece ${piece} is not here`);
-    if (this.#asked.length >= maxAsked || this.#asked.includes(piece)) throw new LaneDefect('asked for too much');
+    if (this.#asked.length >= maxAsked || this.#asked.includes(piece) || this.#unconfirmed.has(piece))
+      throw new LaneDefect('asked for too much');
     const given = isKnowing ? undefined : events.given(piece);
     if (given) {
       this.tell({ type: 'sent', piece, isDone: given === 'sent' });
       this.#say(encodeFrame({ type: 'later', piece }));
       return;
     }
+    this.#promised.add(piece);
     events.onPromise(this, piece);
     this.#asked.push(piece);
     uplink.request(this);
@@ -231,16 +260,19 @@ export class Outlet implements Waiting {
 
   #onCancel(piece: number): void {
     if (this.#sending === piece) this.#isCancelled = true;
+    this.#giveUp(piece);
     const at = this.#asked.indexOf(piece);
-    if (at < 0) return;
-    this.#asked.splice(at, 1);
-    this.#parts.events.onUnpromise(piece);
+    if (at >= 0) this.#asked.splice(at, 1);
   }
 
   #closed(): void {
     const { uplink, events } = this.#parts;
     uplink.forget(this);
-    for (const piece of this.#asked.splice(0)) events.onUnpromise(piece);
+    this.#mail.close();
+    this.#asked.length = 0;
+    for (const piece of this.#unconfirmed.keys()) this.#giveUp(piece);
+    for (const piece of this.#promised) events.onUnpromise(piece, false);
+    this.#promised.clear();
     events.onEnd(this);
   }
 }

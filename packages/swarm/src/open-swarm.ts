@@ -129,6 +129,7 @@ class OpenSwarm implements Swarm {
     });
     if (this.#closing.signal.aborted) throw new StarlingError('UNAVAILABLE', 'the swarm is closed');
     const book = new PieceBook(shape, has, wanted);
+    if (!book.isComplete) this.#checker.warm();
     const mayConnect = () => this.#connectionCount() < this.#options.maxConnections;
     const onError = (error: Error) => membership.fail(error);
     const stock = new StockClients({ client: this.#client, self: this.address, pack, file, book, mayConnect, onError });
@@ -148,7 +149,9 @@ class OpenSwarm implements Swarm {
 
   #onLeave(infoHash: string): void {
     this.#memberships.delete(infoHash);
-    if (this.#memberships.size === 0) this.#buffers.clear();
+    if (this.#memberships.size > 0) return;
+    this.#buffers.clear();
+    this.#uplink.clear();
   }
 
   /** Those that were opened here count from the first attempt, those that came from the first packet. */

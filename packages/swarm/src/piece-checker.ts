@@ -12,8 +12,10 @@ interface Place {
   digest: string;
 }
 
-/** To the thread: with memory, check it and write it to the file when it is right; without, check what the file holds. */
-export type PieceOrder = Place & { id: number; memory?: SharedArrayBuffer; record?: RecordPlace | undefined };
+/** To the thread: with the name of memory, check it and write it to the file when it is right; without, check the file. */
+export type PieceOrder = Place & { id: number; memory?: number; record?: RecordPlace | undefined };
+/** Memory that is used again and again is handed over once: each time anew, it would keep both collectors busy. */
+export type MemoryLoan = { name: number; memory: SharedArrayBuffer } | { forgetAll: true };
 export type PieceAnswer =
   | { id: number; isRight: boolean }
   | { id: number; error: { message: string; code?: string | undefined } };
@@ -21,10 +23,14 @@ export type PieceAnswer =
 const threadsAtMost = 2;
 /** An idle thread costs memory; it is started again in some 30 ms. */
 const idleAfterMs = 30_000;
+/** Memory that one thread knows by name; what it no longer needs it would keep for ever. */
+const lentAtMostBytes = 64 * 1024 * 1024;
 
 interface Thread {
   worker: Worker;
   orders: Map<number, PromiseWithResolvers<boolean>>;
+  lent: Map<SharedArrayBuffer, number>;
+  lentBytes: number;
 }
 
 /** Checks pieces, and writes those that are right, in threads that are started when there is something to do. */
@@ -36,7 +42,7 @@ export class PieceChecker {
 
   /** False when the bytes are not those of the digest; nothing is written then. Notes in `record` that it did. Rejects with the system's error. */
   write(bytes: PieceBuffer, place: Omit<Place, 'length'>, record?: RecordPlace): Promise<boolean> {
-    return this.#order({ ...place, length: bytes.length, memory: bytes.buffer, record });
+    return this.#order({ ...place, length: bytes.length, record }, bytes.buffer);
   }
 
   /** Whether the file holds these bytes. */
@@ -44,20 +50,41 @@ export class PieceChecker {
     return this.#order(place);
   }
 
+  /** Starts a thread ahead of the first piece, which would wait for it. */
+  warm(): void {
+    if (this.#threads.size === 0) this.#start().worker.unref();
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#idle);
     await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
   }
 
-  #order(order: Omit<PieceOrder, 'id'>): Promise<boolean> {
+  #order(order: Omit<PieceOrder, 'id' | 'memory'>, memory?: SharedArrayBuffer): Promise<boolean> {
     clearTimeout(this.#idle);
     const thread = this.#leastBusy();
     const id = this.#nextId++;
     const answered = Promise.withResolvers<boolean>();
     thread.orders.set(id, answered);
     thread.worker.ref();
-    thread.worker.postMessage({ ...order, id } satisfies PieceOrder);
+    const named = memory && { memory: this.#lend(thread, memory) };
+    thread.worker.postMessage({ ...order, ...named, id } satisfies PieceOrder);
     return answered.promise;
+  }
+
+  #lend(thread: Thread, memory: SharedArrayBuffer): number {
+    const known = thread.lent.get(memory);
+    if (known !== undefined) return known;
+    if (thread.lentBytes + memory.byteLength > lentAtMostBytes) {
+      thread.worker.postMessage({ forgetAll: true } satisfies MemoryLoan);
+      thread.lent.clear();
+      thread.lentBytes = 0;
+    }
+    const name = thread.lent.size;
+    thread.lent.set(memory, name);
+    thread.lentBytes += memory.byteLength;
+    thread.worker.postMessage({ name, memory } satisfies MemoryLoan);
+    return name;
   }
 
   #leastBusy(): Thread {
@@ -70,7 +97,7 @@ export class PieceChecker {
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     });
-    const thread: Thread = { worker, orders: new Map() };
+    const thread: Thread = { worker, orders: new Map(), lent: new Map(), lentBytes: 0 };
     this.#threads.add(thread);
     worker.on('message', (answer: PieceAnswer) => this.#answered(thread, answer));
     worker.on('error', (error: Error) => this.#ended(thread, error));

@@ -78,11 +78,16 @@ const assumedBytesPerSecond = 1024 * 1024;
  * Whether a piece that was asked for elsewhere is to be asked for here as well, at the end, when this source has
  * nothing else to give: when it would be here in less than half of the time that is left there.
  */
-export function isWorthTwice(claim: Claim, pieceLength: number, hereBytesPerSecond: number, now: number): boolean {
+export function isWorthTwice(
+  claim: Claim,
+  pieceLength: number,
+  hereBytesPerSecond: number | undefined,
+  now: number,
+): boolean {
   const waitedMs = now - claim.askedAt;
   if (waitedMs < settleMs) return false;
   const there = (claim.bytesAhead / Math.max(1, claim.bytesPerSecond ?? assumedBytesPerSecond)) * 1_000;
   // What was silent for long is not about to become quick.
   const left = Math.max(there, claim.bytesPerSecond === undefined ? waitedMs : 0);
-  return (pieceLength / Math.max(1, hereBytesPerSecond)) * 2_000 + settleMs < left;
+  return (pieceLength / Math.max(1, hereBytesPerSecond ?? assumedBytesPerSecond)) * 2_000 + settleMs < left;
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import type { PieceAnswer, PieceOrder } from './piece-checker.ts';
+import type { MemoryLoan, PieceAnswer, PieceOrder } from './piece-checker.ts';
 import type { RecordPlace } from './piece-record.ts';
 
 // The thread that does for `piece-checker.ts` what would hold up the event loop: hashing, and writing what is right.
@@ -9,20 +9,26 @@ import type { RecordPlace } from './piece-record.ts';
 let own = Buffer.alloc(0);
 const one = Uint8Array.of(1);
 
-parentPort?.on('message', (order: PieceOrder) => parentPort?.postMessage(answer(order)));
+const lent = new Map<number, Uint8Array<SharedArrayBuffer>>();
+
+parentPort?.on('message', (said: PieceOrder | MemoryLoan) => {
+  if ('forgetAll' in said) lent.clear();
+  else if ('name' in said) lent.set(said.name, new Uint8Array(said.memory));
+  else parentPort?.postMessage(answer(said));
+});
 
 function answer(order: PieceOrder): PieceAnswer {
-  const { id } = order;
+  const { id, memory } = order;
   try {
-    return { id, isRight: order.memory ? write(order, order.memory) : look(order) };
+    return { id, isRight: memory === undefined ? look(order) : write(order, lent.get(memory)) };
   } catch (thrown) {
     const { message, code } = thrown as NodeJS.ErrnoException;
     return { id, error: { message, code } };
   }
 }
 
-function write({ fd, position, length, digest, record }: PieceOrder, memory: SharedArrayBuffer): boolean {
-  const bytes = new Uint8Array(memory, 0, length);
+function write({ fd, position, length, digest, record }: PieceOrder, memory: Uint8Array | undefined): boolean {
+  const bytes = memory?.subarray(0, length) ?? new Uint8Array(0);
   if (hash('sha1', bytes) !== digest) return false;
   for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, position + done);
   if (record) note(record);

@@ -25,9 +25,9 @@ describe('TorrentHasher', () => {
           const torrent = hasher.finish();
           expect(torrent).toEqual(packOf(bytes).torrent);
           expect(pieceDigests({ ...packOf(bytes), torrent })).toEqual(
-            [0, 1, 2].map((index) =>
+            Array.from({ length: 11 }, (_, index) =>
               createHash('sha1')
-                .update(bytes.subarray(index * 262_144, (index + 1) * 262_144))
+                .update(bytes.subarray(index * 65_536, (index + 1) * 65_536))
                 .digest(),
             ),
           );
@@ -50,7 +50,8 @@ describe('TorrentHasher', () => {
         expect(pieces).toBeLessThanOrEqual(Math.max(1_024, sizeBytes / (8 * MiB) + 1));
       }),
     );
-    expect(pieceLengthFor(1)).toBe(256 * 1024);
+    expect(pieceLengthFor(1)).toBe(64 * 1024);
+    expect(pieceLengthFor(128 * MiB)).toBe(128 * 1024);
     expect(pieceLengthFor(1024 * MiB)).toBe(4 * MiB);
   });
 });
@@ -68,9 +69,9 @@ describe('checkTorrent', () => {
   it.each<[string, Pack]>([
     ['info hash', { ...pack, torrent: { ...pack.torrent, infoHash: '0'.repeat(40) } }],
     ['of 600000 bytes, the pack of 600001', { ...pack, sizeBytes: 600_001 }],
-    ['262144 bytes, where 65536', { ...pack, torrent: { ...pack.torrent, pieceLength: 65_536 } }],
+    ['65536 bytes, where 131072', { ...pack, torrent: { ...pack.torrent, pieceLength: 131_072 } }],
     ['are allowed', { ...pack, torrent: { ...pack.torrent, pieceLength: 1024 * MiB } }],
-    ['has not the 3 pieces', withInfo((info) => ({ ...info, pieces: Buffer.alloc(40) }))],
+    ['has not the 10 pieces', withInfo((info) => ({ ...info, pieces: Buffer.alloc(40) }))],
     ['is not private', withInfo(({ private: _, ...info }) => info)],
     ['has no name', withInfo(({ name: _, ...info }) => info)],
     ['several files', withInfo((info) => ({ ...info, files: [] }))],

@@ -1,83 +1,125 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { defaultLaneLimits } from './lane-limits.ts';
-import { Uplink, type Waiting } from './uplink.ts';
+import { type UnderWay, Uplink, type Waiting } from './uplink.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const limits = { ...defaultLaneLimits, sendingAtOnce: 2, maxSending: 4, slowAfterMs: 1_000 };
+const pieceBytes = 1_000;
+const limits = {
+  ...defaultLaneLimits,
+  sendingAtOnce: 2,
+  maxSending: 4,
+  slowAfterMs: 1_000,
+  quickMs: 100,
+  windowBytes: 3 * pieceBytes,
+};
 
-/** One who wants `pieces`, each sent when the test says so. */
+/** One who wants `pieces`; the system takes their bytes at once, and the test says when each has arrived. */
 class Receiver implements Waiting {
   isNewcomer = false;
   readonly name: string;
+  readonly #uplink: Uplink;
   readonly #log: string[];
+  readonly underWay: UnderWay[] = [];
   #left: number;
-  #sent: (() => void) | undefined;
-  constructor(name: string, pieces: number, log: string[]) {
+  constructor(name: string, pieces: number, uplink: Uplink, log: string[]) {
     this.name = name;
     this.#left = pieces;
+    this.#uplink = uplink;
     this.#log = log;
   }
   async sendOne(): Promise<boolean> {
     this.#log.push(this.name);
     this.#left -= 1;
-    await new Promise<void>((resolve) => {
-      this.#sent = resolve;
-    });
+    this.underWay.push(this.#uplink.begin(this, pieceBytes));
+    await Promise.resolve();
     return this.#left > 0;
   }
-  async end(): Promise<void> {
-    this.#sent?.();
+  async arrive(): Promise<void> {
+    this.underWay.shift()?.end(true);
     await vi.advanceTimersByTimeAsync(0);
   }
 }
 
-it('serves in turns, a few at a time', async () => {
+function scene() {
   const log: string[] = [];
   const uplink = new Uplink(limits);
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => new Receiver(name, 2, log)) as [Receiver, Receiver, Receiver];
+  const receiver = (name: string, pieces: number) => new Receiver(name, pieces, uplink, log);
+  return { log, uplink, receiver };
+}
+
+it('serves in turns, a few at a time, and the next when one has arrived', async () => {
+  const { log, uplink, receiver } = scene();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => receiver(name, 2)) as [Receiver, Receiver, Receiver];
   for (const who of [a, b, c]) uplink.request(who);
+  await vi.advanceTimersByTimeAsync(500);
   expect(log).toEqual(['a', 'b']);
-  await a.end();
+  await a.arrive();
   expect(log).toEqual(['a', 'b', 'c']);
-  await b.end();
-  await c.end();
+  await b.arrive();
+  await c.arrive();
   expect(log).toEqual(['a', 'b', 'c', 'a', 'b']);
 });
 
+it('has more of them under way while they arrive quickly, and fewer when they take long', async () => {
+  const { uplink, receiver } = scene();
+  const a = receiver('a', 100);
+  uplink.request(a);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(a.underWay).toHaveLength(2);
+  for (let turn = 0; turn < 6; turn += 1) await a.arrive();
+  expect(a.underWay).toHaveLength(3);
+  for (let turn = 0; turn < 6; turn += 1) {
+    await vi.advanceTimersByTimeAsync(300);
+    await a.arrive();
+  }
+  expect(a.underWay).toHaveLength(2);
+});
+
 it('keeps a place for a newcomer', () => {
-  const log: string[] = [];
-  const uplink = new Uplink(limits);
-  for (const name of ['a', 'b', 'c']) uplink.request(new Receiver(name, 1, log));
-  const [first, second] = ['new', 'newer'].map((name) =>
-    Object.assign(new Receiver(name, 1, log), { isNewcomer: true }),
-  );
-  uplink.request(first as Receiver);
-  uplink.request(second as Receiver);
+  const { log, uplink, receiver } = scene();
+  for (const name of ['a', 'b', 'c']) uplink.request(receiver(name, 1));
+  for (const name of ['new', 'newer']) uplink.request(Object.assign(receiver(name, 1), { isNewcomer: true }));
   expect(log).toEqual(['a', 'b', 'new']);
 });
 
-it('is not held up by who is slow, and never sends to more than it may', async () => {
-  const log: string[] = [];
-  const uplink = new Uplink(limits);
-  for (let index = 0; index < 8; index += 1) uplink.request(new Receiver(`r${index}`, 1, log));
-  expect(log).toHaveLength(2);
+it('is not held up by who is slow, gives them no more, and never sends to more than it may', async () => {
+  const { log, uplink, receiver } = scene();
+  const slow = receiver('slow', 9);
+  const quick = receiver('quick', 1);
+  uplink.request(quick);
+  await quick.arrive();
+  log.length = 0;
+  for (const who of [slow, ...[0, 1, 2, 3, 4, 5].map((index) => receiver(`r${index}`, 1))]) uplink.request(who);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(log).toEqual(['slow', 'r0']);
+  await vi.advanceTimersByTimeAsync(1_001);
+  uplink.pump();
+  expect(log).toEqual(['slow', 'r0', 'r1', 'r2']);
   await vi.advanceTimersByTimeAsync(1_001);
   uplink.pump();
   expect(log).toHaveLength(4);
-  await vi.advanceTimersByTimeAsync(1_001);
-  uplink.pump();
-  expect(log).toHaveLength(4);
+  await slow.arrive();
+  expect(log).toHaveLength(5);
 });
 
 it('forgets who left', async () => {
-  const log: string[] = [];
-  const uplink = new Uplink(limits);
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => new Receiver(name, 1, log)) as [Receiver, Receiver, Receiver];
+  const { log, uplink, receiver } = scene();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => receiver(name, 1)) as [Receiver, Receiver, Receiver];
   for (const who of [a, b, c]) uplink.request(who);
   uplink.forget(c);
-  await a.end();
-  await b.end();
+  await a.arrive();
+  await b.arrive();
   expect(log).toEqual(['a', 'b']);
+});
+
+it('learns nothing from a piece that was given up', () => {
+  const { uplink, receiver } = scene();
+  const a = receiver('a', 1);
+  uplink.request(a);
+  const before = uplink.slowAfterMs;
+  a.underWay[0]?.end(false);
+  a.underWay[0]?.end(true);
+  expect(uplink.slowAfterMs).toBe(before);
 });
