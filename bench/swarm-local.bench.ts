@@ -1,14 +1,11 @@
-import { createHash, randomFillSync } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { access, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Pack } from '@starling/shared/manifest.ts';
-import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
 import { aria2 } from './swarm/aria2.ts';
 import { type Contestant, type Usage, usageOf } from './swarm/contestant.ts';
 import { libtorrent } from './swarm/libtorrent.ts';
+import { memoryFolder, presentOf, sha256Of, writePack } from './swarm/race-files.ts';
 import { starling } from './swarm/starling.ts';
 import { transmission } from './swarm/transmission.ts';
 
@@ -39,17 +36,7 @@ export async function run(commandLine: string[]): Promise<void> {
   });
   const folder = await mkdtemp(join(values.folder, 'starling-swarm-bench-'));
   try {
-    const present: Contestant[] = [];
-    const versions: Record<string, string> = {};
-    for (const contestant of contestants.filter(({ name }) => values.only.split(',').includes(name))) {
-      const found = await contestant.version();
-      if ('missing' in found)
-        process.stderr.write(`\n*** ${contestant.name} IS NOT COMPARED: ${found.missing} ***\n\n`);
-      else {
-        present.push(contestant);
-        versions[contestant.name] = found.version;
-      }
-    }
+    const { present, versions } = await presentOf(contestants, values.only.split(','));
     const seedFile = join(folder, 'pack');
     const pack = await writePack(seedFile, Number(values.mebibytes) * MiB);
     const measured: Measured[] = [];
@@ -87,7 +74,7 @@ async function race(
   try {
     const already = await usageOf(racers.pids());
     const startedAt = performance.now();
-    await racers.go();
+    await Promise.all(racers.go());
     const seconds = (performance.now() - startedAt) / 1_000;
     const used = await usageOf(racers.pids());
     const seedCopies = (await racers.seedSentBytes()) / pack.sizeBytes;
@@ -118,35 +105,6 @@ async function fill(path: string, bytes: number): Promise<void> {
   for (let left = bytes; left > 0; left -= block.length)
     await file.write(block.subarray(0, Math.min(left, block.length)));
   await file.close();
-}
-
-async function writePack(path: string, sizeBytes: number): Promise<Pack> {
-  const hasher = new TorrentHasher('pack', sizeBytes);
-  const sha256 = createHash('sha256');
-  const file = await open(path, 'w');
-  for (let left = sizeBytes; left > 0; ) {
-    const block = randomFillSync(Buffer.allocUnsafe(Math.min(left, 8 * MiB)));
-    hasher.update(block);
-    sha256.update(block);
-    await file.write(block);
-    left -= block.length;
-  }
-  await file.close();
-  return { sha256: sha256.digest('hex'), sizeBytes, torrent: hasher.finish() };
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 4 * MiB })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
-/** Where writing costs no disk, so that the swarm is what is measured. */
-async function memoryFolder(): Promise<string> {
-  return access('/dev/shm').then(
-    () => '/dev/shm',
-    () => tmpdir(),
-  );
 }
 
 const rate = ({ receivers, seconds }: Measured, pack: Pack) => (receivers * pack.sizeBytes) / MiB / seconds;

@@ -3,10 +3,9 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Contestant, Race, Racers } from './contestant.ts';
+import { type Contestant, type Host, hostOf, type Race, type Racers } from './contestant.ts';
 import { startTracker, torrentFile } from './tracker.ts';
 
-const host = '127.0.0.1';
 const pollEveryMs = 10;
 
 interface Daemon {
@@ -23,29 +22,30 @@ export const aria2: Contestant = {
       () => ({ missing: 'apt install aria2' }),
     ),
   async start(race: Race): Promise<Racers> {
-    const tracker = await startTracker(host);
+    const tracker = await startTracker(race.own ?? '127.0.0.1');
     const torrent = join(race.folder, 'race.torrent');
     await writeFile(torrent, torrentFile(tracker.url, Buffer.from(race.pack.torrent.info, 'base64')));
     // It takes the name of the file from the torrent, so the seed's bytes are linked to where it looks.
     const seedFolder = join(race.folder, 'aria2-seed');
     await mkdir(seedFolder);
     await symlink(race.seedFile, join(seedFolder, 'pack'));
-    const daemons = [await startDaemon(torrent, seedFolder, ['--bt-seed-unverified=true', '--check-integrity=false'])];
+    const seedMode = ['--bt-seed-unverified=true', '--check-integrity=false'];
+    const daemons = [await startDaemon(hostOf(race, 0), torrent, seedFolder, seedMode)];
     const seed = daemons[0] as Daemon;
     await until(async () => Number((await seed.call('aria2.tellActive')).completedLength) === race.pack.sizeBytes);
     // Whoever is told of nobody asks again only much later.
     await until(async () => tracker.peers() > 0);
     return {
       pids: () => daemons.map(({ pid }) => pid),
-      go: async () => {
-        const receivers = await Promise.all(race.targets.map((target) => startDaemon(torrent, dirname(target), [])));
-        daemons.push(...receivers);
-        await Promise.all(
-          receivers.map((daemon) =>
-            until(async () => Number((await daemon.call('aria2.tellActive')).completedLength) === race.pack.sizeBytes),
-          ),
-        );
-      },
+      go: () =>
+        race.targets.map(async (target, index) => {
+          const daemon = await startDaemon(hostOf(race, index + 1), torrent, dirname(target), []);
+          daemons[index + 1] = daemon;
+          await until(
+            async () => Number((await daemon.call('aria2.tellActive')).completedLength) === race.pack.sizeBytes,
+          );
+        }),
+      kill: (receiver) => void daemons[receiver + 1]?.stop(),
       seedSentBytes: async () => Number((await seed.call('aria2.tellActive')).uploadLength),
       stop: async () => {
         await Promise.all(daemons.map((daemon) => daemon.stop()));
@@ -55,12 +55,21 @@ export const aria2: Contestant = {
   },
 };
 
-async function startDaemon(torrent: string, folder: string, more: readonly string[]): Promise<Daemon> {
+async function startDaemon(host: Host, torrent: string, folder: string, more: readonly string[]): Promise<Daemon> {
   const [rpcPort, port] = [await freePort(), await freePort()];
+  const [command = '', ...args] = [...host.within, 'aria2c'];
   const child = spawn(
-    'aria2c',
+    command,
     [
-      ...['--enable-rpc', `--rpc-listen-port=${rpcPort}`, `--listen-port=${port}`, `--dir=${folder}`, '--quiet'],
+      ...args,
+      ...[
+        '--enable-rpc',
+        '--rpc-listen-all=true',
+        `--rpc-listen-port=${rpcPort}`,
+        `--listen-port=${port}`,
+        `--dir=${folder}`,
+        '--quiet',
+      ],
       ...['--enable-dht=false', '--enable-dht6=false', '--bt-enable-lpd=false', '--enable-peer-exchange=false'],
       ...['--seed-ratio=0.0', '--bt-max-peers=0', '--bt-request-peer-speed-limit=10000M', '--max-upload-limit=0'],
       ...['--file-allocation=none', '--disk-cache=64M', '--bt-tracker-interval=1', '--allow-overwrite=true', ...more],
@@ -70,7 +79,7 @@ async function startDaemon(torrent: string, folder: string, more: readonly strin
   );
   const call = async (method: string) => {
     try {
-      const response = await fetch(`http://${host}:${rpcPort}/jsonrpc`, {
+      const response = await fetch(`http://${host.address}:${rpcPort}/jsonrpc`, {
         method: 'POST',
         body: JSON.stringify({ jsonrpc: '2.0', id: '1', method, params: [] }),
       });
@@ -93,7 +102,7 @@ async function startDaemon(torrent: string, folder: string, more: readonly strin
 
 export async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;

@@ -5,6 +5,16 @@ import type { Pack } from '@starling/shared/manifest.ts';
 
 // What the swarm benches ask of everyone who takes part: to be ready, to go, to say what the seed sent, to stop.
 
+/** Where a member runs. */
+export interface Host {
+  address: string;
+  /** What comes before its command line. */
+  within: readonly string[];
+  rack: string;
+}
+
+export const loopback: Host = { address: '127.0.0.1', within: [], rack: '' };
+
 export interface Race {
   /** An empty folder of this race alone. */
   folder: string;
@@ -13,13 +23,21 @@ export interface Race {
   pack: Pack;
   /** Where each receiver must put them, in its own folder; the last part of the name is that of the seed's file. */
   targets: readonly string[];
+  /** Of the seed and of each receiver; loopback for all when there are none. */
+  hosts?: readonly Host[];
+  /** The address of this process for those hosts. */
+  own?: string;
 }
+
+export const hostOf = ({ hosts }: Race, member: number): Host => hosts?.[member] ?? loopback;
 
 export interface Racers {
   /** The processes of all members that run by now. */
   pids(): number[];
-  /** Begins the transfer. Resolves when every receiver has said that it has all bytes, verified and written. */
-  go(): Promise<void>;
+  /** Begins the transfer. For each receiver: resolves when it has said that it has all bytes, verified and written. */
+  go(): Promise<unknown>[];
+  /** Ends a receiver as a crash would. */
+  kill(receiver: number): void;
   /** Payload that the seed has sent, in bytes. */
   seedSentBytes(): Promise<number>;
   stop(): Promise<void>;
@@ -42,7 +60,8 @@ export class LineProcess {
   #wake: (() => void) | undefined;
   #ended = false;
 
-  constructor(command: string, args: readonly string[]) {
+  constructor(host: Host, commandLine: readonly string[]) {
+    const [command = '', ...args] = [...host.within, ...commandLine];
     this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const wake = () => this.#wake?.();
     this.child.once('error', () => {
@@ -84,6 +103,10 @@ export class LineProcess {
         };
       });
     }
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,5 @@
-# One member of a swarm of libtorrent, tuned for a data centre: libtorrent-member.py <pack.json> <file> seed|receiver.
+# One member of a swarm of libtorrent, tuned for a data centre: libtorrent-member.py tuned|super-seeding <pack.json> <file>
+# seed|receiver <address>.
 import base64
 import json
 import os
@@ -8,14 +9,14 @@ import time
 
 import libtorrent as lt
 
-pack = json.load(open(sys.argv[1]))
-path = sys.argv[2]
-is_seed = sys.argv[3] == "seed"
+mode, pack_file, path, role, address = sys.argv[1:]
+pack = json.load(open(pack_file))
+is_seed = role == "seed"
 
 settings = lt.high_performance_seed()
 settings.update(
     {
-        "listen_interfaces": "127.0.0.1:0",
+        "listen_interfaces": f"{address}:0",
         "enable_dht": False,
         "enable_lsd": False,
         "enable_upnp": False,
@@ -40,6 +41,7 @@ settings.update(
         "aio_threads": 4,
         "hashing_threads": 2,
         "connection_speed": 500,
+        "min_reconnect_time": 1,
         "torrent_connect_boost": 100,
         "mixed_mode_algorithm": 0,
         "alert_mask": 0,
@@ -55,12 +57,14 @@ params.renamed_files = {0: os.path.basename(path)}
 params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
 if is_seed:
     params.flags |= lt.torrent_flags.seed_mode
+    if mode == "super-seeding":
+        params.flags |= lt.torrent_flags.super_seeding
 handle = session.add_torrent(params)
 while str(handle.status().state) not in ("seeding", "downloading", "finished"):
     time.sleep(0.01)
 while session.listen_port() == 0:
     time.sleep(0.01)
-print(f"ready 127.0.0.1:{session.listen_port()}", flush=True)
+print(f"ready {address}:{session.listen_port()}", flush=True)
 
 
 def wait_until_complete():

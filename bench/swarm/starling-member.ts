@@ -3,11 +3,11 @@ import { createInterface } from 'node:readline';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { openSwarm } from '@starling/swarm/open-swarm.ts';
 
-// One member of a swarm as a process: `starling-member.ts <pack.json> <file>`.
+// One member of a swarm as a process: `starling-member.ts <pack.json> <file> seed|receiver <address>`.
 
-const [packFile = '', file = ''] = process.argv.slice(2);
+const [packFile = '', file = '', , host = ''] = process.argv.slice(2);
 const pack = JSON.parse(readFileSync(packFile, 'utf8')) as Pack;
-const swarm = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 50 });
+const swarm = await openSwarm({ host, port: 0, maxConnections: 50 });
 const membership = await swarm.join(pack, file);
 const say = (line: string) => process.stdout.write(`${line}\n`);
 say(`ready ${swarm.address.host}:${swarm.address.port}`);

@@ -3,13 +3,13 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, until } from './aria2.ts';
-import type { Contestant, Race, Racers } from './contestant.ts';
+import { type Contestant, type Host, hostOf, loopback, type Race, type Racers } from './contestant.ts';
 import { startTracker, torrentFile } from './tracker.ts';
 
 const run = promisify(execFile);
 
 /** Transmission calls nobody at 127.*, and takes two members at one address for the same: each gets its own, on `lo`. */
-const addressOf = (index: number) => `10.213.77.${index + 1}`;
+const aloneAt = (index: number): Host => ({ ...loopback, address: `10.213.77.${index + 1}` });
 
 export const transmission: Contestant = {
   name: 'transmission',
@@ -23,18 +23,26 @@ export const transmission: Contestant = {
     return { version: found };
   },
   async start(race: Race): Promise<Racers> {
-    const members = race.targets.length + 1;
-    for (let index = 0; index < members; index += 1)
-      await run('ip', ['addr', 'add', `${addressOf(index)}/32`, 'dev', 'lo']).catch(() => undefined);
+    const hosts = [race.seedFile, ...race.targets].map((_, index) =>
+      race.hosts ? hostOf(race, index) : aloneAt(index),
+    );
+    const lend = async (verb: string) => {
+      if (race.hosts) return;
+      for (const { address } of hosts)
+        await run('ip', ['addr', verb, `${address}/32`, 'dev', 'lo']).catch(() => undefined);
+    };
+    await lend('add');
     const tracker = await startTracker('0.0.0.0');
-    const announce = tracker.url.replace('0.0.0.0', addressOf(0));
+    const announce = tracker.url.replace('0.0.0.0', race.own ?? hosts[0]?.address ?? '');
     const torrent = join(race.folder, 'race.torrent');
     await writeFile(torrent, torrentFile(announce, Buffer.from(race.pack.torrent.info, 'base64')));
     const seedFolder = join(race.folder, 'transmission-seed');
     await mkdir(seedFolder, { recursive: true });
     await symlink(race.seedFile, join(seedFolder, 'pack'));
     const folders = [seedFolder, ...race.targets.map((target) => dirname(target))];
-    const daemons = await Promise.all(folders.map((folder, index) => startDaemon(race.folder, index, folder)));
+    const daemons = await Promise.all(
+      folders.map((folder, index) => startDaemon(race.folder, index, hosts[index] ?? loopback, folder)),
+    );
     const [seed, ...receivers] = daemons;
     if (!seed) throw new Error('no seed');
     const isComplete = async (daemon: Daemon) => {
@@ -46,10 +54,12 @@ export const transmission: Contestant = {
     await until(async () => tracker.peers() > 0);
     return {
       pids: () => daemons.map(({ pid }) => pid),
-      go: async () => {
-        await Promise.all(receivers.map((daemon) => daemon.call('torrent-add', { filename: torrent })));
-        await Promise.all(receivers.map((daemon) => until(() => isComplete(daemon))));
-      },
+      go: () =>
+        receivers.map(async (daemon) => {
+          await daemon.call('torrent-add', { filename: torrent });
+          await until(() => isComplete(daemon));
+        }),
+      kill: (receiver) => void receivers[receiver]?.stop(),
       seedSentBytes: async () => {
         const { torrents } = await seed.call('torrent-get', { fields: ['uploadedEver'] });
         return torrents?.[0]?.uploadedEver ?? 0;
@@ -57,8 +67,7 @@ export const transmission: Contestant = {
       stop: async () => {
         await Promise.all(daemons.map((daemon) => daemon.stop()));
         tracker.close();
-        for (let index = 0; index < members; index += 1)
-          await run('ip', ['addr', 'del', `${addressOf(index)}/32`, 'dev', 'lo']).catch(() => undefined);
+        await lend('del');
       },
     };
   },
@@ -74,12 +83,12 @@ interface Daemon {
   stop(): Promise<void>;
 }
 
-async function startDaemon(base: string, index: number, folder: string): Promise<Daemon> {
+async function startDaemon(base: string, index: number, host: Host, folder: string): Promise<Daemon> {
   const config = join(base, `transmission-${index}`);
   await mkdir(config, { recursive: true });
   const rpcPort = await freePort();
   const settings = {
-    'bind-address-ipv4': addressOf(index),
+    'bind-address-ipv4': host.address,
     'cache-size-mb': 64,
     'dht-enabled': false,
     'download-dir': folder,
@@ -90,7 +99,7 @@ async function startDaemon(base: string, index: number, folder: string): Promise
     'port-forwarding-enabled': false,
     preallocation: 0,
     'rpc-authentication-required': false,
-    'rpc-bind-address': '127.0.0.1',
+    'rpc-bind-address': host.address,
     'rpc-host-whitelist-enabled': false,
     'rpc-port': rpcPort,
     'rpc-whitelist-enabled': false,
@@ -98,11 +107,12 @@ async function startDaemon(base: string, index: number, folder: string): Promise
     'utp-enabled': false,
   };
   await writeFile(join(config, 'settings.json'), JSON.stringify(settings));
-  const child = spawn('transmission-daemon', ['--foreground', '--config-dir', config], { stdio: 'ignore' });
+  const [command = '', ...args] = [...host.within, 'transmission-daemon', '--foreground', '--config-dir', config];
+  const child = spawn(command, args, { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let session = '';
   const ask = async (method: string, more: object): Promise<Answer | undefined> => {
-    const response = await fetch(`http://127.0.0.1:${rpcPort}/transmission/rpc`, {
+    const response = await fetch(`http://${host.address}:${rpcPort}/transmission/rpc`, {
       method: 'POST',
       headers: { 'x-transmission-session-id': session },
       body: JSON.stringify({ method, arguments: more }),
