@@ -1,6 +1,7 @@
-import { projectsWith } from '@starling/shared/permissions.ts';
+import { allows, allProjects, projectsWith } from '@starling/shared/permissions.ts';
 import {
   ChartColumn,
+  Globe,
   Hammer,
   Inbox,
   LayoutGrid,
@@ -8,12 +9,15 @@ import {
   Rocket,
   ScrollText,
   Server,
+  Settings,
+  Stethoscope,
   Wrench,
 } from 'lucide-react';
 import type { Outputs } from '../lib/api.ts';
 
 type Grants = Outputs['session']['whoAmI']['grants'];
 
+const administersAll = (grants: Grants) => allows(grants, 'administer', allProjects);
 const administersSome = (grants: Grants) => projectsWith(grants, 'administer').length > 0;
 
 /** The pages that have an entry of their own, in the order of the sidebar. `key` follows `g`. */
@@ -29,7 +33,10 @@ export const mainPages = [
 /** What stands below the projects. */
 export const systemPages = [
   { to: '/workers', text: 'Workers and queue', icon: Wrench, key: 'w' },
+  { to: '/regions', text: 'Regions', icon: Globe, key: 'r' },
   { to: '/audit', text: 'Audit', icon: ScrollText, key: 'u', isFor: administersSome },
+  { to: '/doctor', text: 'Doctor', icon: Stethoscope, key: 'c', isFor: administersAll },
+  { to: '/settings', text: 'Settings', icon: Settings, key: 's' },
 ] as const satisfies readonly PageEntry[];
 
 interface PageEntry {

@@ -1,9 +1,12 @@
 import { createRoute } from '@tanstack/react-router';
 import { ApprovalsPage } from '../features/approvals/approvals-page.tsx';
 import { AuditPage } from '../features/audit/audit-page.tsx';
+import { DoctorPage } from '../features/doctor/doctor-page.tsx';
 import { HistoryPage } from '../features/history/history-page.tsx';
+import { RegionsPage } from '../features/regions/regions-page.tsx';
+import { SettingsPage } from '../features/settings/settings-page.tsx';
 import { WorkersPage } from '../features/workers/workers-page.tsx';
-import { readAuditSearch, readHistorySearch } from '../lib/search.ts';
+import { readAuditSearch, readHistorySearch, readRegionsSearch, readSettingsSearch } from '../lib/search.ts';
 import { root, without } from './root-route.tsx';
 
 // The pages about Starling itself and about what it did, beside those of projects and machines.
@@ -42,4 +45,30 @@ const audit = createRoute({
 
 const workers = createRoute({ getParentRoute: () => root, path: '/workers', component: WorkersPage });
 
-export const systemRoutes = [approvals, history, audit, workers] as const;
+const regions = createRoute({
+  getParentRoute: () => root,
+  path: '/regions',
+  validateSearch: readRegionsSearch,
+  component: function RegionsRoute() {
+    const navigate = regions.useNavigate();
+    return (
+      <RegionsPage search={regions.useSearch()} onSearch={(search) => void navigate({ search: without(search) })} />
+    );
+  },
+});
+
+const doctor = createRoute({ getParentRoute: () => root, path: '/doctor', component: DoctorPage });
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: '/settings',
+  validateSearch: readSettingsSearch,
+  component: function SettingsRoute() {
+    const navigate = settings.useNavigate();
+    return (
+      <SettingsPage search={settings.useSearch()} onSearch={(search) => void navigate({ search: without(search) })} />
+    );
+  },
+});
+
+export const systemRoutes = [approvals, history, audit, workers, regions, doctor, settings] as const;

@@ -41,6 +41,38 @@ export function TextArea({ className = '', ...rest }: ComponentProps<'textarea'>
   return <textarea rows={2} {...rest} className={`${inputClass} resize-y py-1.5 ${className}`} />;
 }
 
+export function NumberInput({ className = '', ...rest }: ComponentProps<'input'>) {
+  return (
+    <input
+      type="number"
+      inputMode="numeric"
+      step={1}
+      autoComplete="off"
+      {...rest}
+      className={`${inputClass} h-8 ${className}`}
+    />
+  );
+}
+
+/** A choice within a form: the system's own list, as wide as other inputs. */
+export function SelectInput({
+  options,
+  ...rest
+}: ComponentProps<'select'> & { options: readonly { value: string; text: string }[] }) {
+  return (
+    <span className="relative block">
+      <select {...rest} className={`${inputClass} h-8 appearance-none pr-8`}>
+        {options.map(({ value, text }) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </select>
+      <ChevronDown aria-hidden className="pointer-events-none absolute top-2 right-2.5 size-4 text-ink-3" />
+    </span>
+  );
+}
+
 export function SearchInput({ label, className = '', ...rest }: ComponentProps<'input'> & { label: string }) {
   return (
     <span className={`relative inline-flex items-center ${className}`}>

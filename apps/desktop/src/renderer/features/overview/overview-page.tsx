@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import { FolderGit2, Plus } from 'lucide-react';
+import { Plus } from 'lucide-react';
 import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
-import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
+import { Loading, Page, Panel } from '../../components/page.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
@@ -11,6 +11,7 @@ import { plural } from '../../lib/format.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { sortProjects } from '../../lib/matrix.ts';
 import { useUi } from '../../lib/ui-state.ts';
+import { FirstRun } from './first-run.tsx';
 import { FleetSummary } from './fleet-summary.tsx';
 import { Matrix } from './matrix-table.tsx';
 
@@ -22,9 +23,9 @@ export function OverviewPage() {
   const error = errorToShow(read);
   const open = useUi((ui) => ui.open);
   const readOnly = useWhyReadOnly();
+  const isNew = data?.projects.every(({ lastJob }) => lastJob === null) ?? false;
   const addProject = (
     <Button
-      look={data?.projects.length === 0 ? 'primary' : 'plain'}
       disabledBecause={readOnly}
       onClick={() => open({ kind: 'add-project' })}
       icon={<Plus aria-hidden className="size-3.5" />}
@@ -36,7 +37,10 @@ export function OverviewPage() {
     <Page
       title="What runs where"
       below={
-        data && `${plural(data.projects.length, 'project')} in ${plural(data.regions.length, 'region')}, problems first`
+        data &&
+        (isNew
+          ? 'A few steps to the first build'
+          : `${plural(data.projects.length, 'project')} in ${plural(data.regions.length, 'region')}, problems first`)
       }
       actions={data && data.projects.length > 0 ? addProject : undefined}
     >
@@ -46,15 +50,8 @@ export function OverviewPage() {
           <Loading rows={6} label="Loading the overview" />
         </Panel>
       )}
-      {data && data.projects.length === 0 && (
-        <Panel>
-          <EmptyState icon={FolderGit2} title="Starling has no project yet" action={addProject}>
-            Add the repository of an application. Starling then builds it, brings the build to every region, and you
-            deploy it to all machines.
-          </EmptyState>
-        </Panel>
-      )}
-      {data && data.projects.length > 0 && (
+      {data && isNew && <FirstRun overview={data} />}
+      {data && !isNew && (
         <>
           <FleetSummary overview={data} />
           <Panel flush>

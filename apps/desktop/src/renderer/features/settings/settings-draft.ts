@@ -1,0 +1,194 @@
+import { type ProjectSettings, projectSettings, settingsOf } from '@starling/shared/project-settings.ts';
+
+// What is typed into the form of a project's settings, and the way there and back. Every text is as it was typed: whether
+// it says something is the schema's to decide, the same one that the server asks.
+
+export interface TaskDraft {
+  /** Tells rows apart while they are moved and removed; not saved. */
+  row: number;
+  type: 'command' | 'webhook';
+  name: string;
+  command: string;
+  workerLabels: string;
+  url: string;
+  secret: string;
+  timeout: string;
+  attempts: string;
+}
+
+export interface TriggerDraft {
+  row: number;
+  on: 'push' | 'merge';
+  branches: string;
+  paths: string;
+}
+
+export interface SettingsDraft {
+  builds: { maxConcurrent: string; priority: string; workerLabels: string };
+  retention: { keepBuilds: string; keepFor: string; keepLogsFor: string };
+  approvals: { needed: string; from: string; rollbacks: boolean };
+  review: { require: string; protectedBranches: string; provider: string; repository: string };
+  triggers: TriggerDraft[];
+  tasks: { before: TaskDraft[]; after: TaskDraft[] };
+}
+
+let rows = 0;
+export const nextRow = (): number => ++rows;
+
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const;
+
+/** `14d`, `90s`: the largest unit that says it exactly. */
+export function durationText(milliseconds: number): string {
+  const [unit, size] = units.find(([, length]) => milliseconds > 0 && milliseconds % length === 0) ?? ['ms', 1];
+  return milliseconds === 0 ? '0s' : `${milliseconds / size}${unit}`;
+}
+
+const listText = (values: readonly string[]) => values.join(', ');
+const labelText = (labels: Readonly<Record<string, string>>) =>
+  listText(Object.entries(labels).map(([name, value]) => `${name}=${value}`));
+
+export const emptyTask = (type: TaskDraft['type']): TaskDraft => ({
+  row: nextRow(),
+  type,
+  name: '',
+  command: '',
+  workerLabels: '',
+  url: '',
+  secret: '',
+  timeout: '5m',
+  attempts: '1',
+});
+export const emptyTrigger = (): TriggerDraft => ({ row: nextRow(), on: 'push', branches: 'main', paths: '' });
+
+function taskDraft(task: ProjectSettings['tasks']['before'][number]): TaskDraft {
+  const base = {
+    ...emptyTask(task.type),
+    name: task.name,
+    timeout: durationText(task.timeout),
+    attempts: String(task.attempts),
+  };
+  return task.type === 'command'
+    ? { ...base, command: task.command, workerLabels: labelText(task.workerLabels) }
+    : { ...base, url: task.url, secret: task.secret ?? '' };
+}
+
+export function draftOf(settings: ProjectSettings): SettingsDraft {
+  const { builds, retention, approvals, review, tasks, triggers } = settings;
+  return {
+    builds: {
+      maxConcurrent: builds.maxConcurrent === null ? '' : String(builds.maxConcurrent),
+      priority: String(builds.priority),
+      workerLabels: labelText(builds.workerLabels),
+    },
+    retention: {
+      keepBuilds: String(retention.keepBuilds),
+      keepFor: durationText(retention.keepFor),
+      keepLogsFor: durationText(retention.keepLogsFor),
+    },
+    approvals: { needed: String(approvals.needed), from: listText(approvals.from), rollbacks: approvals.rollbacks },
+    review: {
+      require: review.require,
+      protectedBranches: listText(review.protectedBranches),
+      provider: review.provider ?? '',
+      repository: review.repository ?? '',
+    },
+    triggers: triggers.map(({ on, branches, paths }) => ({
+      row: nextRow(),
+      on,
+      branches: listText(branches),
+      paths: listText(paths),
+    })),
+    tasks: { before: tasks.before.map(taskDraft), after: tasks.after.map(taskDraft) },
+  };
+}
+
+/** A whole number where one was typed; else what was typed, for the schema to refuse. */
+const numberOf = (text: string): unknown =>
+  /^-?\d+$/.test(text.trim()) ? Number(text) : text.trim() === '' ? Number.NaN : text;
+const listOf = (text: string): string[] =>
+  text
+    .split(/[,\n]/)
+    .map((part) => part.trim())
+    .filter(Boolean);
+
+export function labelsOf(text: string): Record<string, string> {
+  return Object.fromEntries(
+    listOf(text).map((part) => {
+      const at = part.indexOf('=');
+      return at < 0 ? [part, ''] : [part.slice(0, at).trim(), part.slice(at + 1).trim()];
+    }),
+  );
+}
+
+function writtenTask(task: TaskDraft): Record<string, unknown> {
+  const base = { type: task.type, name: task.name, timeout: task.timeout, attempts: numberOf(task.attempts) };
+  return task.type === 'command'
+    ? { ...base, command: task.command, workerLabels: labelsOf(task.workerLabels) }
+    : { ...base, url: task.url.trim(), ...(task.secret !== '' && { secret: task.secret }) };
+}
+
+type Section = Record<string, unknown>;
+
+/** The settings as they are written, with what the form does not show kept as it was `before`. */
+export function writtenOf(draft: SettingsDraft, before: Section): Section {
+  const { builds, retention, approvals, review, triggers, tasks } = draft;
+  const written: Section = {
+    ...before,
+    builds: {
+      maxConcurrent: builds.maxConcurrent.trim() === '' ? null : numberOf(builds.maxConcurrent),
+      priority: numberOf(builds.priority),
+      workerLabels: labelsOf(builds.workerLabels),
+    },
+    retention: {
+      keepBuilds: numberOf(retention.keepBuilds),
+      keepFor: retention.keepFor.trim(),
+      keepLogsFor: retention.keepLogsFor.trim(),
+    },
+    approvals: { needed: numberOf(approvals.needed), from: listOf(approvals.from), rollbacks: approvals.rollbacks },
+    review: {
+      require: review.require,
+      protectedBranches: listOf(review.protectedBranches),
+      provider: review.provider === '' ? null : review.provider,
+      repository: review.repository.trim() === '' ? null : review.repository.trim(),
+    },
+    triggers: triggers.map(({ on, branches, paths }) => ({ on, branches: listOf(branches), paths: listOf(paths) })),
+    tasks: { before: tasks.before.map(writtenTask), after: tasks.after.map(writtenTask) },
+  };
+  return withoutDefaults(written);
+}
+
+/** Without what says no more than the default would: so that a later, better default is not held up. */
+function withoutDefaults(written: Section): Section {
+  const parsed = projectSettings.safeParse(written);
+  if (!parsed.success) return written;
+  const [now, defaults] = [parsed.data as Record<string, unknown>, settingsOf({}) as Record<string, unknown>];
+  const isDefault = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const kept = Object.entries(written).flatMap(([section, said]): [string, unknown][] => {
+    const [nowIs, usual] = [now[section], defaults[section]];
+    if (isDefault(nowIs, usual)) return [];
+    if (Array.isArray(said) || typeof said !== 'object' || said === null) return [[section, said]];
+    const different = Object.entries(said).filter(
+      ([field]) => !isDefault((nowIs as Section)?.[field], (usual as Section | undefined)?.[field]),
+    );
+    return [[section, Object.fromEntries(different)]];
+  });
+  return Object.fromEntries(kept);
+}
+
+/** What is wrong with it, by the path of the field: `approvals.needed`, `tasks.before.0.url`. */
+export function problemsIn(written: unknown): Map<string, string> {
+  const parsed = projectSettings.safeParse(written);
+  const problems = new Map<string, string>();
+  for (const { path, message } of parsed.error?.issues ?? []) {
+    // A list that is typed as one text: its parts are at fault as a whole. The rows of triggers and tasks are fields each.
+    const at = path.map(String);
+    const whole = /^(triggers\.\d+\.\w+|tasks\.\w+\.\d+\.\w+|\w+\.\w+)/.exec(at.join('.'))?.[0] ?? at.join('.');
+    if (!problems.has(whole)) problems.set(whole, message.replace(/^Invalid input: /, ''));
+  }
+  return problems;
+}
