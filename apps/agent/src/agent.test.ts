@@ -66,6 +66,18 @@ describe('an agent', () => {
     expect(scene.swarm.fetched).toHaveLength(fetched);
   });
 
+  it('gives up old slots over its budget, but never the one that runs or the one before', async () => {
+    await scene.start({ configChange: { keepSlots: 10, keepBytes: 1 } });
+    for (const [index, sha] of ['a1', 'b2', 'c3'].entries()) {
+      scene.hub.publishKey(sampleKey(index + 1, (await scene.build(sha, index + 1)).target));
+      await scene.hub.untilStep('COMMITTED', index + 1);
+    }
+    const slots = async () =>
+      (await readdir(join(scene.project, 'slots'))).filter((name) => !name.includes('.')).toSorted();
+    await eventually('the first slot is gone', async () => (await slots()).length === 2);
+    expect((await slots()).map((name) => name.slice(0, 2))).toEqual(['b2', 'c3']);
+  });
+
   it('goes back when the new program exits, says its exit code and last words, and does not try it again', async () => {
     const one = await scene.build('a1', 1);
     const bad = await scene.build('b2', 2, 'echo "no database" >&2; exit 3', longWatched);

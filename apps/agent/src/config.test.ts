@@ -49,6 +49,8 @@ describe('the configuration', () => {
     ['STARLING_SWARM_PORT', '70000'],
     ['STARLING_KEEP_SLOTS', 'many'],
     ['STARLING_DRIFT_EVERY', 'often'],
+    ['STARLING_KEEP_BYTES', 'plenty'],
+    ['STARLING_RUNNER', 'cron'],
     ['STARLING_PROGRAMS_ON_STOP', 'maybe'],
     ['STARLING_MANIFEST_PUBLIC_KEYS', join(folder, 'nowhere.pem')],
   ])('names %s when it is wrong', (variable, value) => {

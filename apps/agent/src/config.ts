@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { byteSize } from '@starling/shared/byte-size.ts';
 import { durationBetween } from '@starling/shared/durations.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
@@ -22,6 +23,8 @@ export interface AgentConfig {
   swarmPort: number;
   /** Slots to keep of each project, the current one included. */
   keepSlots: number;
+  /** What slots and packs may take together, in bytes; 0 is no limit. */
+  keepBytes: number;
   /** How often the current slot is compared with its manifest, in milliseconds; 0 means never. */
   driftEveryMs: number;
   /** What becomes of the programs when the agent is told to stop. */
@@ -69,6 +72,7 @@ const variables = z.object({
   STARLING_SWARM_HOST: z.string().min(1).default('127.0.0.1'),
   STARLING_SWARM_PORT: port.default(0),
   STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
+  STARLING_KEEP_BYTES: z.union([z.literal('0').transform(() => 0), byteSize]).default(0),
   STARLING_DRIFT_EVERY: z
     .union([z.literal('0').transform(() => 0), durationBetween(60_000, 7 * 86_400_000)])
     .prefault('6h'),
@@ -106,6 +110,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     swarmHost: values.STARLING_SWARM_HOST,
     swarmPort: values.STARLING_SWARM_PORT,
     keepSlots: values.STARLING_KEEP_SLOTS,
+    keepBytes: values.STARLING_KEEP_BYTES,
     driftEveryMs: values.STARLING_DRIFT_EVERY,
     programsOnStop: values.STARLING_PROGRAMS_ON_STOP,
     runner:

@@ -67,6 +67,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     project: name,
     dataFolder: layout.root,
     keepSlots: config.keepSlots,
+    keepBytes: config.keepBytes,
     driftEveryMs: config.driftEveryMs,
     place,
     slots,

@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { byteSize } from './byte-size.ts';
 import { durationBetween } from './durations.ts';
 import { StarlingError } from './errors.ts';
 import { type Hooks, lifecycleEvents, type ProgramLimits, userName } from './lifecycle.ts';
@@ -16,12 +17,6 @@ const environment = z
     z.coerce.string(),
   )
   .default({});
-const bytes = z.string().transform((text, context) => {
-  const match = /^(\d+)\s*(MiB|GiB)$/.exec(text.trim());
-  if (match) return Number(match[1]) * (match[2] === 'GiB' ? 1024 ** 3 : 1024 ** 2);
-  context.addIssue({ code: 'custom', message: `expected a size such as "512MiB" or "2GiB", found "${text}"` });
-  return z.NEVER;
-});
 const command = z.string().trim().min(1, 'must not be empty').max(8192);
 const checkTimeout = durationBetween(10, 5 * minute).default(2 * second);
 
@@ -50,7 +45,7 @@ const writtenHook = z
   )
   .transform((hook) => ({ command: hook.command, timeoutMs: hook.timeout }));
 const limits = z.strictObject({
-  memory: bytes.optional(),
+  memory: byteSize.optional(),
   files: z.number().int().min(16).max(1_048_576).optional(),
   processes: z.number().int().min(1).max(1_000_000).optional(),
 });

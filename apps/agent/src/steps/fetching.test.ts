@@ -38,6 +38,7 @@ beforeEach(async () => {
     project: 'hello',
     dataFolder: scene.folder,
     keepSlots: 3,
+    keepBytes: 0,
     driftEveryMs: 0,
     place: new ProjectLayout(join(scene.folder, 'p')),
     hooks: new HookHost(join(scene.folder, 'p'), clock),

@@ -3,6 +3,7 @@ import type { Target } from '@starling/shared/version-key.ts';
 import { Aborted, throwIfAborted, untilAborted } from '../lib/abort.ts';
 import { type Situation, sameTarget } from '../machine/situation.ts';
 import { type Drift, findDrift, repairDrift } from '../slots/drift.ts';
+import { keepBudget } from './keep-budget.ts';
 import type { Step, StepContext } from './step.ts';
 
 // What a machine does at rest. Nothing here may fail the build that runs.
@@ -81,6 +82,7 @@ async function tidyUp(context: StepContext, now: Situation, served: Target[], si
     const deleted = await context.slots.prune(kept);
     if (deleted.length > 0) context.log.info({ deleted }, 'old slots were deleted');
     await context.prunePacks();
+    await keepBudget(context, kept, served.length + 1);
   });
 }
 

@@ -20,6 +20,8 @@ export interface StepContext {
   /** The agent's data folder, whose disk has to have room. */
   dataFolder: string;
   keepSlots: number;
+  /** What slots and packs of all projects may take together, in bytes; 0 is no limit. */
+  keepBytes: number;
   /** How often the current slot is compared with its manifest; 0 means never. */
   driftEveryMs: number;
   /** Where the project's things lie. */

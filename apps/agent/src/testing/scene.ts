@@ -50,6 +50,7 @@ export class Scene {
       swarmHost: '127.0.0.1',
       swarmPort: 0,
       keepSlots: 3,
+      keepBytes: 0,
       driftEveryMs: 0,
       programsOnStop: 'leave',
       runner: { type: 'shell' },
