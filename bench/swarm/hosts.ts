@@ -77,7 +77,7 @@ export async function shapedHosts(count: number, shape: Shape): Promise<Hosts> {
     hosts.push({
       address: `${network}.${index + 1}`,
       within: ['ip', ...inside],
-      rack: isInRack ? 'behind' : 'before',
+      rack: shape.rackFrom === undefined ? '' : isInRack ? 'behind' : 'before',
     });
   }
   return {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { HandedPeer, RackSlice } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { openSwarm } from '@starling/swarm/open-swarm.ts';
 
@@ -18,12 +19,10 @@ for await (const line of createInterface(process.stdin)) {
       () => say('complete'),
       (error: Error) => say(`failed ${error.message}`),
     );
-    membership.setPeers(
-      rest.map((address) => {
-        const [host = '', port] = address.split(':');
-        return { host, port: Number(port) };
-      }),
-    );
+    const said = rest.join(' ');
+    if (said === '') continue;
+    const { peers, slice } = JSON.parse(said) as { peers: HandedPeer[]; slice?: RackSlice };
+    membership.setPeers(peers, slice);
   }
   if (word === 'sent') say(`sent ${membership.progress().bytesSent}`);
 }

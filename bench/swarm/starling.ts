@@ -13,7 +13,7 @@ export const starling: Contestant = {
   start: (race) => startLineMembers(race, [process.execPath, program], (addresses) => introduce(race, addresses)),
 };
 
-/** The lists of peers, the seed's first (it calls nobody): what the hub's policy says of members in these racks. */
+/** What each is told, the seed first (it calls nobody): what the hub's policy says of members in these racks. */
 function introduce(race: Race, addresses: readonly string[]): string[][] {
   const peerAt = (address: string) => {
     const at = address.lastIndexOf(':');
@@ -23,11 +23,12 @@ function introduce(race: Race, addresses: readonly string[]): string[][] {
   const members = receivers.map((address, index) => ({
     machine: `receiver-${index}`,
     address: peerAt(address),
-    rack: hostOf(race, index + 1).rack,
-    isComplete: false,
+    rack: hostOf(race, index + 1).rack || undefined,
+    share: 0,
+    isFetching: true,
   }));
   const lists = handOut(members, peerAt(seed));
-  return [[], ...members.map(({ machine }) => (lists.get(machine) ?? []).map(({ host, port }) => `${host}:${port}`))];
+  return [[], ...members.map(({ machine }) => [JSON.stringify(lists.get(machine))])];
 }
 
 /**

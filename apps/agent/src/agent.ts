@@ -158,7 +158,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   function onFrame(frame: HubFrame): void {
     if (frame.type === 'reportsAccepted') sender.accepted(frame.upToSequence);
-    if (frame.type === 'peers') packs.setPeers(frame.infoHash, frame.peers);
+    if (frame.type === 'peers') packs.setPeers(frame.infoHash, frame.peers, frame.slice);
     if (frame.type === 'key') {
       gate
         .admit(frame.key)

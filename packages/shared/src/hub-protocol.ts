@@ -41,6 +41,17 @@ export type FetchProgress = z.infer<typeof fetchProgress>;
 export const swarmPeer = z.object({ host: z.string().max(255), port: z.number().int().min(1).max(65535) });
 export type SwarmPeer = z.infer<typeof swarmPeer>;
 
+/** A member that another is told to fetch from; `near` when both are in the same rack. */
+export const handedPeer = swarmPeer.extend({ near: z.boolean().optional() });
+export type HandedPeer = z.infer<typeof handedPeer>;
+
+/**
+ * Which pieces a member brings into its rack: those whose number leaves `index` when divided by `of`. The others it
+ * gets from its neighbours there, so that each piece crosses the rack's uplink about once.
+ */
+export const rackSlice = z.object({ index: z.number().int().nonnegative(), of: z.number().int().positive() });
+export type RackSlice = z.infer<typeof rackSlice>;
+
 /** Agent to hub. */
 export const agentFrame = z.discriminatedUnion('type', [
   /** First on every connection. */
@@ -57,8 +68,16 @@ export const agentFrame = z.discriminatedUnion('type', [
   /** Acknowledged by `reportsAccepted` once control has them; sent again until then. */
   z.object({ type: z.literal('reports'), reports: z.array(machineReport).min(1).max(maxReportsPerBatch) }),
   z.object({ type: z.literal('progress'), progress: fetchProgress }),
-  /** "I am in this swarm with that much of it": on joining, every few seconds, and when complete. */
-  z.object({ type: z.literal('announce'), infoHash: infoHashHex, share: z.number().min(0).max(1) }),
+  /**
+   * "I am in this swarm with that much of the pack": on joining, every few seconds, and when complete. `wants` is false
+   * when that is all it wants of it.
+   */
+  z.object({
+    type: z.literal('announce'),
+    infoHash: infoHashHex,
+    share: z.number().min(0).max(1),
+    wants: z.boolean().optional(),
+  }),
   /** "I left this swarm." */
   z.object({ type: z.literal('withdraw'), infoHash: infoHashHex }),
 ]);
@@ -71,7 +90,12 @@ export const hubFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('key'), key: versionKey }),
   z.object({ type: z.literal('reportsAccepted'), upToSequence: z.number().int().positive() }),
   /** Whom to fetch from; replaces what an earlier frame for the same swarm said. */
-  z.object({ type: z.literal('peers'), infoHash: infoHashHex, peers: z.array(swarmPeer).max(200) }),
+  z.object({
+    type: z.literal('peers'),
+    infoHash: infoHashHex,
+    peers: z.array(handedPeer).max(200),
+    slice: rackSlice.optional(),
+  }),
   /** The hub will not talk to this agent; the connection ends. */
   z.object({ type: z.literal('refused'), reason: z.string().max(1_000) }),
 ]);

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { Intake, type IntakeEnd } from './lane-intake.ts';
 import type { LaneLimits } from './lane-limits.ts';
 import { Outlet, type OutletNews } from './lane-outlet.ts';
@@ -9,7 +9,7 @@ import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
 import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 import type { PieceChecker } from './piece-checker.ts';
-import { choosePiece, isWorthTwice } from './piece-choice.ts';
+import { type Crossing, choosePiece, isWorthTwice, mayCross } from './piece-choice.ts';
 import type { Uplink } from './uplink.ts';
 
 export interface ExchangeParts {
@@ -37,6 +37,7 @@ export interface ExchangeParts {
 
 interface Source {
   peer: SwarmPeer;
+  isNear: boolean;
   intake: Intake | undefined;
   failures: number;
   /** No attempt before this moment. */
@@ -63,7 +64,11 @@ export class LaneExchange {
   /** By piece: who was asked. */
   readonly #claims = new Map<number, Set<Intake>>();
   readonly #checking = new Set<number>();
+  /** By piece: how many sources have it, and how many of those in the same rack. */
   readonly #holders: Uint16Array;
+  readonly #nearHolders: Uint16Array;
+  readonly #near = new Set<Intake>();
+  #slice: RackSlice | undefined;
   /** By piece: whether anyone was sent it by this member, and how many are about to be. */
   readonly #gave: Uint8Array;
   readonly #promises: Uint16Array;
@@ -80,6 +85,7 @@ export class LaneExchange {
     this.#parts = parts;
     this.#open = book.wanted.map((bit, piece) => (bit && !book.has[piece] ? 1 : 0));
     this.#holders = new Uint16Array(pieceCount);
+    this.#nearHolders = new Uint16Array(pieceCount);
     this.#gave = new Uint8Array(pieceCount);
     this.#promises = new Uint16Array(pieceCount);
     // Among what is wanted, or all members that want the same few pieces would begin with the same one.
@@ -111,21 +117,24 @@ export class LaneExchange {
     return wanted.some((bit, piece) => bit && !has[piece] && this.#holders[piece] === 0);
   }
 
-  setPeers(peers: readonly SwarmPeer[]): void {
+  setPeers(peers: readonly HandedPeer[], slice?: RackSlice): void {
     if (this.#isClosed) return;
+    this.#slice = slice;
     const own = addressOf(this.#parts.self);
     const named = new Map(
-      peers.map((peer) => [addressOf(peer), peer]).filter(([address]) => address !== own) as [string, SwarmPeer][],
+      peers.map((peer) => [addressOf(peer), peer]).filter(([address]) => address !== own) as [string, HandedPeer][],
     );
     for (const [address, { intake }] of this.#sources) {
       if (named.has(address)) continue;
       this.#sources.delete(address);
       intake?.close('closed');
     }
-    for (const [address, peer] of named) {
-      if (!this.#sources.has(address))
-        this.#sources.set(address, { peer, intake: undefined, failures: 0, retryAt: 0, silentEnds: 0, stockUntil: 0 });
+    for (const [address, { near, ...peer }] of named) {
+      const source = this.#sources.get(address) ?? newSource(peer);
+      source.isNear = near ?? false;
+      this.#sources.set(address, source);
     }
+    this.#countNear();
     this.#tellStockPeers();
     this.#connect();
   }
@@ -193,6 +202,7 @@ export class LaneExchange {
         onOpen: (intake) => this.#onOpen(source, intake),
         onHave: (intake, piece) => {
           this.#holders[piece]! += 1;
+          if (this.#near.has(intake)) this.#nearHolders[piece]! += 1;
           this.#fill(intake);
         },
         onLater: (intake) => {
@@ -209,6 +219,7 @@ export class LaneExchange {
     source.failures = 0;
     source.silentEnds = 0;
     for (const [piece, bit] of intake.sourceHas.entries()) this.#holders[piece]! += bit;
+    this.#countNear();
     this.#fill(intake);
   }
 
@@ -219,6 +230,7 @@ export class LaneExchange {
     intake.asked.clear();
     this.#unclaim(intake);
     if (source.intake === intake) source.intake = undefined;
+    if (this.#near.has(intake)) this.#countNear();
     const now = monotonicMs();
     source.failures += 1;
     source.retryAt = now + Math.min(maxPauseMs, firstPauseMs * 2 ** source.failures);
@@ -232,6 +244,23 @@ export class LaneExchange {
       this.#tellStockPeers();
     }
     this.#fillAll();
+  }
+
+  /** Which lanes lead to neighbours, and what those have. */
+  #countNear(): void {
+    this.#near.clear();
+    this.#nearHolders.fill(0);
+    for (const { isNear, intake } of this.#sources.values()) {
+      if (!isNear || !intake?.isOpen) continue;
+      this.#near.add(intake);
+      for (const [piece, bit] of intake.sourceHas.entries()) this.#nearHolders[piece]! += bit;
+    }
+  }
+
+  #crossing(intake: Intake, now: number): Crossing | undefined {
+    if (!this.#slice || this.#near.has(intake)) return undefined;
+    const { neighbourMs } = this.#parts.limits;
+    return { slice: this.#slice, nearHolders: this.#nearHolders, idleMs: now - intake.busyAt, neighbourMs };
   }
 
   #tellStockPeers(): void {
@@ -291,6 +320,7 @@ export class LaneExchange {
       isPatient: now - intake.busyAt < limits.impatientAfterMs,
       comingMs: limits.comingMs,
       sparedMs: limits.sparedMs,
+      crossing: this.#crossing(intake, now),
     });
     if (chosen !== undefined || intake.asked.size > 0) return chosen;
     return this.#chooseAgain(intake, now);
@@ -298,8 +328,10 @@ export class LaneExchange {
 
   /** At the end: what somebody else was asked for and is slow to give. */
   #chooseAgain(here: Intake, now: number): number | undefined {
+    const crossing = this.#crossing(here, now);
     for (const [piece, claimants] of this.#claims) {
       if (claimants.size !== 1 || claimants.has(here) || !here.sourceHas[piece]) continue;
+      if (crossing && !mayCross(piece, crossing)) continue;
       const [there] = claimants;
       if (!there) continue;
       const claim = {
@@ -389,6 +421,11 @@ export class LaneExchange {
     for (const outlet of this.#outlets) if (outlet !== to) outlet.tell(frame);
   }
 }
+
+const newSource = (peer: SwarmPeer): Source => ({
+  ...{ peer, isNear: false, intake: undefined },
+  ...{ failures: 0, retryAt: 0, silentEnds: 0, stockUntil: 0 },
+});
 
 export function addressOf({ host, port }: SwarmPeer): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

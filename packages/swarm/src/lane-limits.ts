@@ -28,6 +28,8 @@ export interface LaneLimits {
   impatientAfterMs: number;
   /** How long news may wait for more of them, to go in one packet. */
   newsMs: number;
+  /** After so long without anything to ask a source outside the rack for, it is asked for what a neighbour was to bring. */
+  neighbourMs: number;
   pingEveryMs: number;
   /** A lane on which nothing was heard for so long is dead. */
   quietAfterMs: number;
@@ -55,6 +57,7 @@ export const defaultLaneLimits: LaneLimits = {
   sparedMs: 15_000,
   impatientAfterMs: 6_000,
   newsMs: 10,
+  neighbourMs: 2_500,
   pingEveryMs: 2_000,
   quietAfterMs: 8_000,
   stalledAfterMs: 60_000,

@@ -1,5 +1,5 @@
 import { StarlingError } from '@starling/shared/errors.ts';
-import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, RackSlice } from '@starling/shared/hub-protocol.ts';
 import { fileError } from './file-error.ts';
 import type { LaneExchange } from './lane-exchange.ts';
 import type { PackFile } from './pack-file.ts';
@@ -59,8 +59,8 @@ export class PackMembership implements Membership {
     };
   }
 
-  setPeers(peers: readonly SwarmPeer[]): void {
-    if (!this.#left) this.#parts.lanes.setPeers(peers);
+  setPeers(peers: readonly HandedPeer[], slice?: RackSlice): void {
+    if (!this.#left) this.#parts.lanes.setPeers(peers, slice);
   }
 
   widen(ranges: readonly ByteRange[]): void {

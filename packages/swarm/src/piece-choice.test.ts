@@ -53,6 +53,16 @@ describe('choosePiece', () => {
     expect(choosePiece(choiceOf({ sourceSentAt: new Float64Array(4).fill(1) }))).toBe(0);
   });
 
+  it('asks across the uplink of a rack for its own slice, and for what neighbours do not bring in time', () => {
+    const crossing = { slice: { index: 1, of: 3 }, nearHolders: new Uint16Array(4), idleMs: 0, neighbourMs: 1_000 };
+    expect(choosePiece(choiceOf({ crossing }))).toBe(1);
+    expect(choosePiece(choiceOf({ crossing, open: Uint8Array.from([1, 0, 1, 1]) }))).toBeUndefined();
+    expect(choosePiece(choiceOf({ crossing: { ...crossing, idleMs: 1_001 } }))).toBe(0);
+    const near = { ...crossing, nearHolders: Uint16Array.from([1, 1, 1, 1]) };
+    expect(choosePiece(choiceOf({ crossing: { ...near, idleMs: 1_001 } }))).toBeUndefined();
+    expect(choosePiece(choiceOf({ crossing: { ...near, idleMs: 4_001 } }))).toBe(0);
+  });
+
   it('chooses only what is open and there, and always something in the end', () => {
     const bits = fc.array(fc.constantFrom(0, 1), { minLength: 1, maxLength: 40 });
     fc.assert(

@@ -1,9 +1,27 @@
+import type { RackSlice } from '@starling/shared/hub-protocol.ts';
+
 // Which piece to ask a source for: a pure function of what the receiver knows.
 //
 // First what this source has given to nobody, so that a seed sends each piece once before any twice, and of those the
 // piece that the fewest sources have. A piece that the source promises or has just sent to somebody else is coming: it
 // is waited for a moment longer, because whoever got it will say so. Then what is rarest. All members begin their search at
 // places of their own, or they would all choose alike.
+
+/** What keeps a source outside the rack from being asked for what a neighbour has, or brings. */
+export interface Crossing {
+  slice: RackSlice;
+  /** By piece: how many sources in the rack have it. */
+  nearHolders: Uint16Array;
+  /** How long there was nothing to ask this source for. */
+  idleMs: number;
+  neighbourMs: number;
+}
+
+/** Whether a piece may be asked for across the rack's uplink. */
+export function mayCross(piece: number, { slice, nearHolders, idleMs, neighbourMs }: Crossing): boolean {
+  if ((nearHolders[piece] ?? 0) > 0) return idleMs > 4 * neighbourMs;
+  return piece % slice.of === slice.index || idleMs > neighbourMs;
+}
 
 export interface Choice {
   /** By piece: 1 when it is missing and nobody was asked for it. */
@@ -26,6 +44,8 @@ export interface Choice {
   isPatient: boolean;
   comingMs: number;
   sparedMs: number;
+  /** Undefined for a source in the same rack, and where racks do not matter. */
+  crossing?: Crossing | undefined;
 }
 
 /** What was given to nobody comes before all else; within a rank, what fewer have. */
@@ -53,6 +73,7 @@ export function choosePiece(choice: Choice): number | undefined {
 
 /** Lower is better; infinite is not now. */
 function scoreOf(choice: Choice, piece: number, others: number): number {
+  if (choice.crossing && !mayCross(piece, choice.crossing)) return Number.POSITIVE_INFINITY;
   const sentAt = choice.sourceSentAt[piece] ?? 0;
   if (sentAt === 0) return rank.fresh + others;
   if (!choice.isPatient) return rank.known + others;

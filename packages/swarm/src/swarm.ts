@@ -1,4 +1,4 @@
-import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 
 // The narrow door to the swarm: agents and hubs know only this, and which engine moves the bytes stays behind it.
@@ -64,8 +64,11 @@ export interface Swarm {
 export interface Membership {
   readonly infoHash: string;
   progress(): Progress;
-  /** Whom to fetch from, as the hub said last; members that are no longer named are let go. */
-  setPeers(peers: readonly SwarmPeer[]): void;
+  /**
+   * Whom to fetch from, as the hub said last; members that are no longer named are let go. With a `slice`, from those
+   * that are not near only its pieces are asked for, as long as the neighbours bring the others.
+   */
+  setPeers(peers: readonly HandedPeer[], slice?: RackSlice): void;
   /** Wants these bytes too. Throws INVALID_INPUT for ranges outside the pack. */
   widen(ranges: readonly ByteRange[]): void;
   /** Resolves when every wanted piece is in the file and verified. Rejects when the file cannot be written, or on abort. */

@@ -2,7 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
-import type { AgentFrame, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { AgentFrame, HandedPeer, RackSlice } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
@@ -101,8 +101,9 @@ export class PackSwarms {
     for (const name of new Set(packs)) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
-  setPeers(infoHash: string, peers: readonly SwarmPeer[]): void {
-    for (const { membership } of this.#held.values()) if (membership?.infoHash === infoHash) membership.setPeers(peers);
+  setPeers(infoHash: string, peers: readonly HandedPeer[], slice?: RackSlice): void {
+    for (const { membership } of this.#held.values())
+      if (membership?.infoHash === infoHash) membership.setPeers(peers, slice);
   }
 
   /** Tells the hub of every swarm at once: on a new connection it knows of none. */
@@ -161,9 +162,10 @@ export class PackSwarms {
 
   #announce({ membership, pack }: Held): void {
     if (!membership || this.#held.get(pack.sha256)?.membership !== membership) return;
-    const { bytesDone, bytesTotal } = membership.progress();
-    const share = bytesTotal > 0 ? Math.min(1, Math.max(0, bytesDone / bytesTotal)) : 0;
-    this.#options.send({ type: 'announce', infoHash: membership.infoHash, share });
+    const { bytesDone, bytesTotal, bytesHere } = membership.progress();
+    const share = Math.min(1, Math.max(0, bytesHere / pack.sizeBytes));
+    const wants = bytesDone < bytesTotal;
+    this.#options.send({ type: 'announce', infoHash: membership.infoHash, share, wants });
   }
 
   async #announceForever(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Clock } from '@starling/shared/clock.ts';
-import type { HubFrame, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, HubFrame, RackSlice } from '@starling/shared/hub-protocol.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { WebSocket } from 'ws';
 import type { Logger } from '../lib/log.ts';
@@ -84,8 +84,11 @@ export class Agents {
     for (const agent of this.#connected.values()) this.#welcome(agent);
   }
 
-  sendPeers(machine: string, infoHash: string, peers: SwarmPeer[]): void {
-    this.#connected.get(machine)?.connection.send({ type: 'peers', infoHash, peers });
+  sendPeers(machine: string, infoHash: string, peers: HandedPeer[], slice: RackSlice | undefined): void {
+    this.#connected.get(machine)?.connection.send({
+      ...{ type: 'peers', infoHash, peers },
+      ...(slice && { slice }),
+    });
   }
 
   sendAccepted(machine: string, upToSequence: number): void {
@@ -149,7 +152,10 @@ export class Agents {
       case 'announce':
         if (!agent.swarms.has(frame.infoHash) && agent.swarms.size >= maxSwarmsPerMachine) break;
         agent.swarms.add(frame.infoHash);
-        tracker.announce(frame.infoHash, machine, { address: swarm, labels, share: frame.share });
+        tracker.announce(frame.infoHash, machine, {
+          ...{ address: swarm, labels },
+          ...{ share: frame.share, wants: frame.wants ?? true },
+        });
         break;
       case 'withdraw':
         agent.swarms.delete(frame.infoHash);

@@ -1,32 +1,33 @@
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { defaultHandout, handOut, type SwarmMember } from './handout.ts';
+import { defaultHandout, type Handout, handOut, type SwarmMember } from './handout.ts';
 
 const hub: SwarmPeer = { host: 'hub', port: 1 };
-const member = (machine: string, rack?: string, isComplete = false): SwarmMember => ({
+const member = (machine: string, rack?: string, share = 0): SwarmMember => ({
   machine,
   address: { host: machine, port: 7_000 },
   rack,
-  isComplete,
+  share,
+  isFetching: share < 1,
 });
 const fleet = (size: number, racks: number) =>
   Array.from({ length: size }, (_, index) => member(`m${index}`, `r${index % racks}`));
-const hostsOf = (peers: readonly SwarmPeer[] | undefined) => (peers ?? []).map(({ host }) => host);
+const hostsOf = (told: Handout | undefined) => (told?.peers ?? []).map(({ host }) => host);
 
 const anyMembers = fc.uniqueArray(
   fc.record({
     machine: fc.stringMatching(/^[a-z0-9]{1,6}$/),
     rack: fc.option(fc.constantFrom('r1', 'r2', 'r3', 'r4'), { nil: undefined }),
-    isComplete: fc.boolean(),
+    share: fc.constantFrom(0, 0.5, 1),
   }),
   { selector: ({ machine }) => machine, maxLength: 120 },
 );
 
 describe('handOut', () => {
   it('gives a member that is alone the hub', () => {
-    expect(handOut([member('a')], hub).get('a')).toEqual([hub]);
-    expect(handOut([member('a')], undefined).get('a')).toEqual([]);
+    expect(handOut([member('a')], hub).get('a')?.peers).toEqual([hub]);
+    expect(handOut([member('a')], undefined).get('a')?.peers).toEqual([]);
   });
 
   it('gives everyone everyone in a small swarm', () => {
@@ -35,8 +36,8 @@ describe('handOut', () => {
   });
 
   it('gives members with every piece nobody, and others them', () => {
-    const lists = handOut([member('a'), member('b', undefined, true)], hub);
-    expect(lists.get('b')).toEqual([]);
+    const lists = handOut([member('a'), member('b', undefined, 1)], hub);
+    expect(lists.get('b')?.peers).toEqual([]);
     expect(hostsOf(lists.get('a')).sort()).toEqual(['b', 'hub']);
   });
 
@@ -88,16 +89,20 @@ describe('handOut', () => {
   it('holds for any swarm: bounded, no one twice, never oneself, all joined, whatever the order', () => {
     fc.assert(
       fc.property(anyMembers, fc.boolean(), fc.integer({ min: 3, max: 12 }), (shapes, withHub, degree) => {
-        const members = shapes.map(({ machine, rack, isComplete }) => member(machine, rack, isComplete));
+        const members = shapes.map(({ machine, rack, share }) => member(machine, rack, share));
         const policy = { ...defaultHandout, degree, inRack: degree - 2 };
         const lists = handOut(members, withHub ? hub : undefined, policy);
         expect(lists.size).toBe(members.length);
         expect([...handOut(members.toReversed(), withHub ? hub : undefined, policy)].sort()).toEqual([...lists].sort());
-        for (const { machine, isComplete } of members) {
+        for (const { machine, isFetching, rack } of members) {
+          const isComplete = !isFetching;
           const hosts = hostsOf(lists.get(machine));
           expect(hosts.length).toBeLessThanOrEqual(degree);
           expect(new Set(hosts).size).toBe(hosts.length);
           expect(hosts).not.toContain(machine);
+          const racks = new Map(members.map((one) => [one.machine, one.rack]));
+          for (const { host, near } of lists.get(machine)?.peers ?? [])
+            expect(near ?? false).toBe(rack !== undefined && racks.get(host) === rack);
           if (isComplete) expect(hosts).toEqual([]);
           else if (withHub && members.length <= policy.fromHub) expect(hosts).toContain('hub');
           if (!isComplete && members.length > 1) expect(hosts.some((host) => host !== 'hub')).toBe(true);
@@ -105,5 +110,28 @@ describe('handOut', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('deals the pieces out in each rack, to those that keep up', () => {
+    fc.assert(
+      fc.property(anyMembers, (shapes) => {
+        const members = shapes.map(({ machine, rack, share }) => member(machine, rack, share));
+        const lists = handOut(members, hub);
+        for (const [rack, inRack] of Map.groupBy(members, (one) => one.rack)) {
+          const slices = inRack.map(({ machine }) => lists.get(machine)?.slice).filter((slice) => slice !== undefined);
+          if (rack === undefined || inRack.length < 2) {
+            expect(slices).toEqual([]);
+            continue;
+          }
+          expect(slices).toHaveLength(inRack.filter(({ isFetching }) => isFetching).length);
+          const dealt = slices.filter(({ index, of }) => index < of).map(({ index }) => index);
+          expect(dealt.sort((a, b) => a - b)).toEqual([...dealt.keys()]);
+          if (slices.length > 0) expect(dealt.length).toBe(slices[0]?.of);
+        }
+      }),
+    );
+    const lists = handOut([member('a', 'r', 0.5), member('b', 'r', 0.5), member('slow', 'r', 0.2)], hub);
+    expect(lists.get('slow')?.slice).toEqual({ index: 2, of: 2 });
+    expect(lists.get('a')?.slice?.of).toBe(2);
   });
 });

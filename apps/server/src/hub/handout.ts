@@ -1,4 +1,4 @@
-import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 
 // Whom each member of a swarm is told to fetch from: a pure function of who is there.
 //
@@ -8,14 +8,19 @@ import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 // (Law & Siu, "Distributed construction of random expander networks", INFOCOM 2003). Every ring gives a member one
 // neighbour and makes it the neighbour of one, so the degree is bounded both ways; and who joins or leaves changes
 // one list on each ring, so that a fleet does not rewire itself for every newcomer.
+//
+// What crosses the uplink of a rack should do so once. So the pieces are dealt out among the members of a rack, each
+// brings its own from outside, and they give them to each other. Who is far behind is dealt none.
 
 export interface SwarmMember {
   machine: string;
   address: SwarmPeer;
-  /** Members with the same rack are close to each other; undefined is a rack like any other. */
+  /** Members with the same rack are close to each other; undefined is a rack like any other, with no uplink to spare. */
   rack: string | undefined;
-  /** Has every piece: gives, and needs nobody. */
-  isComplete: boolean;
+  /** Of the pack, how much it has: 0 to 1. */
+  share: number;
+  /** Fetches; otherwise it gives what it has and needs nobody. */
+  isFetching: boolean;
 }
 
 export interface HandoutPolicy {
@@ -25,83 +30,119 @@ export interface HandoutPolicy {
   inRack: number;
   /** How many members that still fetch are given the hub; the others reach it through them. */
   fromHub: number;
+  /** Who has less than the middle one of its rack by so much of the pack brings nothing into it. */
+  farBehind: number;
   seed: string;
 }
 
-export const defaultHandout: HandoutPolicy = { degree: 9, inRack: 5, fromHub: 64, seed: 'starling' };
+export const defaultHandout: HandoutPolicy = { degree: 9, inRack: 5, fromHub: 64, farBehind: 0.1, seed: 'starling' };
+
+export interface Handout {
+  peers: HandedPeer[];
+  /** Undefined when the member may bring in whatever it likes. */
+  slice: RackSlice | undefined;
+}
+
+interface List {
+  member: SwarmMember;
+  peers: Map<string, HandedPeer>;
+}
 
 /**
  * The peers of every member, by machine. The same members, in whatever order, give the same lists; in a swarm of at
- * most `degree` members everyone is given everyone. Members with every piece are given nobody. `hub` is undefined
+ * most `degree` members everyone is given everyone. Members that do not fetch are given nobody. `hub` is undefined
  * while the hub itself does not seed this pack.
  */
 export function handOut(
   members: readonly SwarmMember[],
   hub: SwarmPeer | undefined,
   policy: HandoutPolicy = defaultHandout,
-): Map<string, SwarmPeer[]> {
-  const lists = new Map<string, { member: SwarmMember; peers: Map<string, SwarmPeer>; limit: number }>();
-  for (const member of members) lists.set(member.machine, { member, peers: new Map(), limit: policy.degree });
+): Map<string, Handout> {
+  const lists = new Map<string, List>();
+  for (const member of members) lists.set(member.machine, { member, peers: new Map() });
+  const byRack = Map.groupBy(members, (member) => member.rack);
 
   if (hub) {
-    const fetching = members.filter((member) => !member.isComplete);
-    for (const { machine } of onRing(fetching, `${policy.seed} hub`).slice(0, policy.fromHub)) {
+    const fetching = members.filter(({ isFetching }) => isFetching);
+    for (const { machine } of onRing(fetching, `${policy.seed} hub`).slice(0, policy.fromHub))
       lists.get(machine)?.peers.set('', hub);
-    }
   }
-
-  const byRack = Map.groupBy(members, (member) => member.rack);
   for (let turn = 0; turn < policy.inRack; turn += 1) {
     for (const rackMembers of byRack.values()) addNeighbours(rackMembers, `${policy.seed} rack ${turn}`);
   }
   // Two rings can give the same neighbour; a few more of them fill the lists that came out short.
   for (let turn = 0; turn < 2 * policy.degree; turn += 1) {
-    const isFull = [...lists.values()].every(({ member, peers, limit }) => member.isComplete || peers.size >= limit);
+    const isFull = [...lists.values()].every(({ member, peers }) => !member.isFetching || peers.size >= policy.degree);
     if (isFull) break;
     addNeighbours(members, `${policy.seed} all ${turn}`);
   }
   if (members.length <= policy.degree) addEveryone();
 
+  const slices = new Map<string, RackSlice>();
+  for (const [rack, rackMembers] of byRack) if (rack !== undefined) dealOut(rackMembers, policy, slices);
   return new Map(
-    [...lists].map(([machine, { member, peers }]) => [machine, member.isComplete ? [] : [...peers.values()]]),
+    [...lists].map(([machine, { member, peers }]) => [
+      machine,
+      member.isFetching ? { peers: [...peers.values()], slice: slices.get(machine) } : { peers: [], slice: undefined },
+    ]),
   );
 
   function addNeighbours(among: readonly SwarmMember[], ring: string): void {
     if (among.length < 2) return;
     const order = onRing(among, ring);
     for (const [place, member] of order.entries()) {
-      const list = lists.get(member.machine);
       const neighbour = order[(place + 1) % order.length];
-      if (list && neighbour && list.peers.size < list.limit) list.peers.set(neighbour.machine, neighbour.address);
+      if (neighbour) add(member, neighbour);
     }
   }
 
   function addEveryone(): void {
-    for (const { member, peers, limit } of lists.values()) {
-      for (const other of onRing(members, policy.seed)) {
-        if (other !== member && peers.size < limit) peers.set(other.machine, other.address);
-      }
-    }
+    const order = onRing(members, policy.seed);
+    for (const { member } of lists.values()) for (const other of order) if (other !== member) add(member, other);
   }
+
+  function add(member: SwarmMember, other: SwarmMember): void {
+    const list = lists.get(member.machine);
+    if (!list || list.peers.size >= policy.degree) return;
+    const isNear = member.rack !== undefined && member.rack === other.rack;
+    list.peers.set(other.machine, isNear ? { ...other.address, near: true } : other.address);
+  }
+}
+
+/** Deals the pieces out among those of a rack that fetch and keep up. */
+function dealOut(rackMembers: readonly SwarmMember[], policy: HandoutPolicy, slices: Map<string, RackSlice>): void {
+  const fetching = rackMembers.filter(({ isFetching }) => isFetching);
+  if (rackMembers.length < 2) return;
+  const shares = fetching.map(({ share }) => share).sort((a, b) => a - b);
+  const middle = shares[Math.floor(shares.length / 2)] ?? 0;
+  const isBehind = ({ share }: SwarmMember) => share < middle - policy.farBehind;
+  const order = onRing(fetching, `${policy.seed} slice`);
+  const bringing = order.filter((member) => !isBehind(member));
+  for (const [index, { machine }] of bringing.entries()) slices.set(machine, { index, of: bringing.length });
+  // No number leaves a rest as large as what it is divided by.
+  for (const member of order)
+    if (isBehind(member)) slices.set(member.machine, { index: bringing.length, of: bringing.length });
 }
 
 /** The members in the order of one ring. */
 function onRing(members: readonly SwarmMember[], ring: string): SwarmMember[] {
+  const start = hashOf(0x811c9dc5, `${ring}\n`);
   return members
-    .map((member) => ({ member, place: placeOf(ring, member.machine) }))
+    .map((member) => ({ member, place: placeOf(start, member.machine) }))
     .sort((a, b) => a.place - b.place || (a.member.machine < b.member.machine ? -1 : 1))
     .map(({ member }) => member);
 }
 
 /** FNV-1a (32 bits), with the finalizer of MurmurHash3 because FNV alone leaves similar names close together. */
-function placeOf(ring: string, machine: string): number {
-  let hash = 0x811c9dc5;
-  for (const text of [ring, '\n', machine]) {
-    for (let index = 0; index < text.length; index += 1) {
-      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-    }
-  }
+function placeOf(start: number, machine: string): number {
+  let hash = hashOf(start, machine);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function hashOf(start: number, text: string): number {
+  let hash = start;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash;
 }

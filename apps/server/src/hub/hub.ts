@@ -81,7 +81,7 @@ class Hub implements RunningHub {
     );
     this.#tracker = new Tracker({
       hubFor: (infoHash) => (this.#shelf.isSeeding(infoHash) ? swarm.address : undefined),
-      send: (machine, infoHash, peers) => this.#agents.sendPeers(machine, infoHash, peers),
+      send: (machine, infoHash, peers, slice) => this.#agents.sendPeers(machine, infoHash, peers, slice),
     });
     this.#shelf = new Shelf({
       dataDir,

@@ -1,14 +1,28 @@
-import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { defaultHandout, type HandoutPolicy, handOut, type SwarmMember } from './handout.ts';
 
 /** The label that says which machines are close to each other. */
 const rackLabel = 'rack';
+/** How much a member has changes with every announcement; told apart only so finely, it rewires nothing. */
+const shareSteps = 16;
+/** Of the time between two handouts of a swarm, working them out takes at most this share. */
+const busyShare = 0.05;
 
 export interface TrackerOptions {
   /** The hub's own seeder, or undefined while it does not seed this pack. */
   hubFor: (infoHash: string) => SwarmPeer | undefined;
-  send: (machine: string, infoHash: string, peers: SwarmPeer[]) => void;
+  send: (machine: string, infoHash: string, peers: HandedPeer[], slice: RackSlice | undefined) => void;
   policy?: HandoutPolicy;
+  /** Milliseconds that only ever grow. */
+  elapsedMs?: () => number;
+}
+
+export interface Announced {
+  address: SwarmPeer;
+  labels: Record<string, string>;
+  /** Of the pack, 0 to 1. */
+  share: number;
+  wants: boolean;
 }
 
 interface TrackedSwarm {
@@ -16,35 +30,35 @@ interface TrackedSwarm {
   /** What each member was told last, as text to compare with. */
   told: Map<string, string>;
   isDue: boolean;
+  notBefore: number;
 }
 
 /**
  * Who is in which swarm, and who was told of whom. What agents announce changes only this record; the lists are
- * worked out and sent by `handOutDue`, which the hub calls a few times a second at most.
+ * worked out and sent by `handOutDue`, which the hub calls a few times a second at most: for a large swarm less often,
+ * so that it never holds up the hub for long.
  */
 export class Tracker {
   readonly #options: TrackerOptions;
+  readonly #elapsedMs: () => number;
   readonly #swarms = new Map<string, TrackedSwarm>();
 
   constructor(options: TrackerOptions) {
     this.#options = options;
+    this.#elapsedMs = options.elapsedMs ?? (() => performance.now());
   }
 
-  announce(
-    infoHash: string,
-    machine: string,
-    from: { address: SwarmPeer; labels: Record<string, string>; share: number },
-  ): void {
-    const swarm = this.#swarms.get(infoHash) ?? { members: new Map(), told: new Map(), isDue: true };
+  announce(infoHash: string, machine: string, from: Announced): void {
+    const swarm = this.#swarms.get(infoHash) ?? { members: new Map(), told: new Map(), isDue: true, notBefore: 0 };
     this.#swarms.set(infoHash, swarm);
     const member: SwarmMember = {
       machine,
       address: from.address,
       rack: from.labels[rackLabel],
-      isComplete: from.share >= 1,
+      share: Math.floor(from.share * shareSteps) / shareSteps,
+      isFetching: from.share < 1 && from.wants,
     };
     const known = swarm.members.get(machine);
-    // How much a member has matters only at the end; its every announcement must not rewire the swarm.
     if (known && JSON.stringify(known) === JSON.stringify(member)) return;
     swarm.members.set(machine, member);
     swarm.isDue = true;
@@ -69,28 +83,35 @@ export class Tracker {
     if (swarm) swarm.isDue = true;
   }
 
-  /** How many members each swarm has, and how many of them have everything. */
-  describe(): { infoHash: string; members: number; complete: number }[] {
-    return [...this.#swarms].map(([infoHash, { members }]) => ({
-      infoHash,
-      members: members.size,
-      complete: [...members.values()].filter(({ isComplete }) => isComplete).length,
-    }));
+  /** How many members each swarm has, how many of them have everything, and how many fetch. */
+  describe(): { infoHash: string; members: number; complete: number; fetching: number }[] {
+    return [...this.#swarms].map(([infoHash, { members }]) => {
+      const all = [...members.values()];
+      return {
+        infoHash,
+        members: all.length,
+        complete: all.filter(({ share }) => share >= 1).length,
+        fetching: all.filter(({ isFetching }) => isFetching).length,
+      };
+    });
   }
 
   /** Works out the lists of the swarms in which something changed, and sends those that differ from the last. */
   handOutDue(): void {
     const { hubFor, send, policy } = this.#options;
     for (const [infoHash, swarm] of this.#swarms) {
-      if (!swarm.isDue) continue;
+      const startedAt = this.#elapsedMs();
+      if (!swarm.isDue || startedAt < swarm.notBefore) continue;
       swarm.isDue = false;
       const lists = handOut([...swarm.members.values()], hubFor(infoHash), policy ?? defaultHandout);
-      for (const [machine, peers] of lists) {
-        const text = JSON.stringify(peers);
+      for (const [machine, { peers, slice }] of lists) {
+        const text = JSON.stringify([peers, slice]);
         if (swarm.told.get(machine) === text) continue;
         swarm.told.set(machine, text);
-        send(machine, infoHash, peers);
+        send(machine, infoHash, peers, slice);
       }
+      const endedAt = this.#elapsedMs();
+      swarm.notBefore = endedAt + (endedAt - startedAt) / busyShare;
     }
   }
 }
