@@ -154,6 +154,26 @@ describe('what is noticed', () => {
     expect(await raise()).toMatchObject([{ title: expect.stringMatching(/^Over: /) }]);
   });
 
+  it('says that a deployment is halted and waits for a person, who need not be told when somebody paused it', async () => {
+    const { id } = await addDeployment({
+      startedAt: new Date(Date.now() - 6 * 60_000),
+      pausedAt: new Date(),
+      pausedBy: 'ada',
+    });
+    expect(await raise()).toEqual([]);
+    const become = (values: Partial<typeof deployments.$inferInsert>) =>
+      test.database.update(deployments).set(values).where(eq(deployments.id, id));
+    await become({ pausedBy: 'starling', pauseReason: 'wave 1 of 3: 2 of 2 machines that answered failed' });
+    expect(kindsOf(await raise())).toEqual(['deployment.halted']);
+    const [said] = await test.database.select().from(alerts);
+    expect(said!.text).toBe('wave 1 of 3: 2 of 2 machines that answered failed. It waits for a person.');
+    await become({ pausedAt: null, pausedBy: null, resumedAt: new Date() });
+    expect(await raise()).toMatchObject([{ kind: 'deployment.halted', title: expect.stringMatching(/^Over: /) }]);
+    // It goes on, bakes, and says nothing, which is as it should be.
+    await become({ resumedAt: null, bakeBeganAt: new Date() });
+    expect(await raise()).toEqual([]);
+  });
+
   it('takes a deployment for stalled neither while tasks after it run, nor as they end', async () => {
     const { id } = await addDeployment({ startedAt: new Date(Date.now() - 6 * 60_000) });
     const spec = {

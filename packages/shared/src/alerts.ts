@@ -6,6 +6,7 @@ export const alertKinds = [
   'replication.late',
   'deployment.waiting',
   'deployment.failed',
+  'deployment.halted',
   'deployment.stalled',
   'deployment.finished',
   'region.silent',

@@ -63,6 +63,11 @@ export const states = {
     where r.status <> 'REPLICATED' and b.expired_at is null
       and b.created_at < now() - ${milliseconds(limits.replicationLateMs)}
     group by b.id`,
+  'deployment.halted': () => sql`
+    select d.id::text as subject, d.project, 'Deployment ' || d.id || ' of ' || d.build_id || ' is halted' as title,
+      coalesce(d.pause_reason, '') || '. It waits for a person.' as text, '/deployments/' || d.id as path
+    from deployments d where d.status = 'RUNNING' and d.paused_by = 'starling'`,
+  // One that stands still, bakes or is checked has nothing to hear from its machines.
   // While the tasks after it run, its machines have said all they will; tasks have timeouts of their own.
   'deployment.stalled': (limits: AlertLimits) => sql`
     select d.id::text as subject, d.project, 'Deployment ' || d.id || ' of ' || d.build_id || ' has stalled' as title,
@@ -70,11 +75,14 @@ export const states = {
       '/deployments/' || d.id as path
     from deployments d
     cross join lateral (
-      select greatest(d.started_at,
+      select greatest(d.started_at, d.wave_began_at, d.resumed_at,
         (select max(m.updated_at) from deployment_machines m where m.deployment = d.id),
         (select max(t.finished_at) from deployment_tasks t where t.deployment = d.id and t.phase = 'AFTER')) as at
     ) last
     where d.status = 'RUNNING' and last.at < now() - ${milliseconds(limits.stalledMs)}
+      and d.paused_at is null and d.bake_began_at is null and d.checks_began_at is null
+      and (d.kind = 'ROLLBACK' or d.hotfix or not exists (
+        select 1 from line_stops s where s.started_at is null and (s.project is null or s.project = d.project)))
       and not exists (
         select 1 from deployment_tasks t
         where t.deployment = d.id and t.phase = 'AFTER' and t.status in ('QUEUED', 'RUNNING'))`,
