@@ -40,6 +40,8 @@ export const deployments = pgTable(
     waveBeganAt: moment('wave_began_at'),
     /** When the machines of the wave had confirmed it. */
     bakeBeganAt: moment('bake_began_at'),
+    /** When the checks before the next wave began. */
+    checksBeganAt: moment('checks_began_at'),
     /** Since when it stands still: because of a person, or of the controller (`starling`), which halted it. */
     pausedAt: moment('paused_at'),
     pausedBy: text('paused_by'),

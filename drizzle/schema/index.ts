@@ -1,5 +1,6 @@
 export * from './accounts.ts';
 export * from './alerts.ts';
+export * from './analysis.ts';
 export * from './audit.ts';
 export * from './builds.ts';
 export * from './deployments.ts';

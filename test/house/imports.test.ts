@@ -9,11 +9,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The rooms of the server, each with the rooms it may import; only the files beside them import freely. */
 const serverRooms: Record<string, string[]> = {
+  analysis: ['db', 'lib', 'steering'],
   accounts: ['audit', 'db', 'lib'],
   alerts: ['db', 'lib'],
   api: [
     'accounts',
     'alerts',
+    'analysis',
     'audit',
     'db',
     'doctor',
@@ -48,7 +50,7 @@ const serverRooms: Record<string, string[]> = {
   regions: ['db'],
   retention: ['audit', 'blobs', 'db', 'lib'],
   review: ['builder/git.ts', 'gates'],
-  rollouts: ['audit', 'db', 'fleet', 'lib', 'version-keys'],
+  rollouts: ['audit', 'db', 'fleet', 'lib', 'steering', 'version-keys'],
   steering: ['db', 'fleet'],
   synchronizer: ['blobs', 'db', 'lib'],
   tasks: ['db', 'lib', 'processes'],

@@ -1,3 +1,4 @@
+import { analysis } from '@starling/server/analysis/verdict.ts';
 import { foldHubReport } from '@starling/server/fleet/fold-hub-report.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { startRolloutController } from '@starling/server/rollouts/controller.ts';
@@ -133,6 +134,7 @@ describe('the rollout controller', () => {
       keys: keys(),
       signer: new Signer('version-key', privatePem),
       tasks: afterTasks(test.database),
+      analysis: analysis(test.database),
       regions: ['eu', 'us'],
       policy: { ...defaultPolicy, settleMs: 0 },
       everyMs: 30,

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { grantToken } from '@starling/server/accounts/tokens.ts';
+import { analysis } from '@starling/server/analysis/verdict.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { signatureOf } from '@starling/server/lib/post-signed.ts';
 import { startRolloutController } from '@starling/server/rollouts/controller.ts';
@@ -413,6 +414,7 @@ describe('the end of a deployment', () => {
       keys: postgresVersionKeys(test.database, systemClock, log),
       signer: new Signer('version-key', privatePem),
       tasks: afterTasks(test.database),
+      analysis: analysis(test.database),
       regions: ['eu'],
       policy: { ...defaultPolicy, settleMs: 0 },
       everyMs: 30,

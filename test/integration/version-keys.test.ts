@@ -1,3 +1,4 @@
+import { analysis } from '@starling/server/analysis/verdict.ts';
 import { Deposed } from '@starling/server/db/fence.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { type ControllerOptions, startRolloutController } from '@starling/server/rollouts/controller.ts';
@@ -317,6 +318,7 @@ describe.skipIf(missing !== undefined)('with a real etcd', () => {
         keys: ofControl(),
         signer: new Signer('version-key', privatePem),
         tasks: afterTasks(test.database),
+        analysis: analysis(test.database),
         regions: ['eu', 'us'],
         policy: defaultPolicy,
         everyMs: 30,

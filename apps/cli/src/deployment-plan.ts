@@ -30,6 +30,8 @@ export interface DeploymentPlan {
   gates: Pick<Gate, 'gate' | 'status' | 'detail'>[];
   /** The waves it would go in, with the machines that each adds now; empty for a rollback, which goes to all at once. */
   waves: Preview['waves'];
+  /** What is measured before its waves and while they bake. */
+  checks: { name: string; when: string[] }[];
   /** What their bake times come to. */
   atLeastMs: number;
   /** Why the server would refuse it now; null when it would not. */
@@ -93,6 +95,7 @@ export async function planDeployment(
     regions: found.regions.length,
     gates,
     waves: preview?.waves ?? [],
+    checks: (preview?.plan.analysis ?? []).map(({ name, when }) => ({ name, when })),
     atLeastMs: preview?.atLeastMs ?? 0,
     running: running ? { id: running.id, buildId: running.buildId, requestedBy: running.requestedBy } : null,
     refusedBecause: version.notDeployableBecause
@@ -155,6 +158,13 @@ export function describePlan(plan: DeploymentPlan, nowMs: number, ink: Ink): str
   if (plan.waves.length > 1) {
     const least = plan.atLeastMs > 0 ? `, which takes ${formatDuration(plan.atLeastMs)} at least` : '';
     lines.push(`  in ${plan.waves.length} waves${least}:`, ...plan.waves.map((wave) => `    ${waveText(wave)}`));
+  }
+  for (const [when, words] of [
+    ['before', 'before each wave'],
+    ['bake', 'while a wave bakes'],
+  ] as const) {
+    const names = plan.checks.filter((check) => check.when.includes(when)).map(({ name }) => oneLine(name));
+    if (names.length > 0) lines.push(`  checked ${words}: ${names.join(', ')}`);
   }
   const holds = plan.gates.filter(({ status }) => status === 'WAITING' || status === 'REFUSED');
   if (holds.length > 0) lines.push('  and would not begin before these gates are passed:');

@@ -7,6 +7,7 @@ import { auditCommand } from './commands/audit.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildsCommand } from './commands/builds.ts';
 import { cancelCommand } from './commands/cancel.ts';
+import { checksCommand } from './commands/checks.ts';
 import { completionCommand } from './commands/completion.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { deploymentCommand } from './commands/deployment.ts';
@@ -79,6 +80,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(rollbackCommand(open));
   program.addCommand(undoRollbackCommand(open));
   program.addCommand(quarantineCommand(open));
+  program.addCommand(checksCommand(open));
   program.addCommand(pauseCommand(open));
   program.addCommand(resumeCommand(open));
   program.addCommand(promoteCommand(open));

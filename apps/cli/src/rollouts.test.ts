@@ -28,6 +28,7 @@ describe('waves', () => {
           { wave: 2, who: 'everyone', bakeMs: 0, regions: [{ region: 'us', machines: 4, first: ['us-1', 'us-2'] }] },
         ],
         atLeastMs: 600_000,
+        plan: { analysis: [{ name: 'errors', when: ['before', 'bake'] }] },
       });
     const words = ['--wave', 'group=canary/10m', '--wave', '10%', '--rollout', '{"errorCap": 3}'];
     const { stdout, stderr, exitCode } = await starling('deploy', 'hello', '1a2b', '--dry-run', ...words);
@@ -35,6 +36,7 @@ describe('waves', () => {
     expect(stdout).toContain('in 2 waves, which takes 10 m at least:');
     expect(stdout).toContain('1. group=canary, then 10 m of bake time: eu 1 (eu-7)\n');
     expect(stdout).toContain('2. everyone: us 4 (us-1, us-2, …)\n');
+    expect(stdout).toContain('checked before each wave: errors\n  checked while a wave bakes: errors\n');
     expect(inputOf('deployments.preview')).toMatchObject({
       rollout: { errorCap: 3, waves: [{ labels: { group: 'canary' }, bakeTime: '10m' }, { fraction: '10%' }] },
     });
@@ -64,6 +66,54 @@ describe('waves', () => {
     expect(stdout).toContain('wave 1 of 2: 10 %, then 5 m of bake time');
     expect(stdout).toMatch(said);
     expect(stdout).toContain('NOT REACHED');
+  });
+});
+
+describe('checks', () => {
+  test('say how far they are, one line for each', async () => {
+    const checks = [
+      { name: 'errors', verdict: null, counted: 2, count: 5, detail: '0.004 < 0.01', lastAt: at },
+      { name: 'smoke', verdict: 'FAILED', counted: 1, count: 1, detail: 'exit code 1', lastAt: at },
+    ];
+    server.answers['deployments.get'] = () =>
+      sampleDeployment({ plan, wave: 1, bakeBeganAt: at, checking: { wave: 1, stage: 'bake', checks } });
+    server.answers['deployments.machines'] = () => [];
+    const { stdout } = await starling('deployment', '3');
+    expect(stdout).toMatch(
+      /checks .*errors 2 of 5 measured; 0\.004 < 0\.01 \(wave 1 bakes\)\n.*smoke FAILED; exit code 1\n/,
+    );
+  });
+
+  test('are listed with what each measured', async () => {
+    server.answers['deployments.measurements'] = () => [
+      {
+        id: 2,
+        wave: 1,
+        stage: 'bake',
+        check: 'errors',
+        beganAt: at,
+        endedAt: null,
+        verdict: null,
+        detail: '',
+        task: null,
+      },
+      {
+        id: 1,
+        wave: 1,
+        stage: 'before',
+        check: 'smoke',
+        beganAt: at,
+        endedAt: at,
+        verdict: 'ERROR',
+        detail: 'a\u001b[2Jb',
+        task: 7,
+      },
+    ];
+    const { stdout, exitCode } = await starling('checks', '3');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/ago +1 +bake +errors +measuring/);
+    expect(stdout).toMatch(/ago +1 +before +smoke +ERROR/);
+    expect(stdout).not.toContain('\u001b');
   });
 });
 

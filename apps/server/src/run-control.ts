@@ -9,6 +9,8 @@ import { grantToken } from './accounts/tokens.ts';
 import { startAlerter } from './alerts/alerter.ts';
 import { defaultAlertLimits } from './alerts/conditions.ts';
 import { alertSender, verifyMail } from './alerts/senders.ts';
+import { startAnalyst } from './analysis/analyst.ts';
+import { analysis } from './analysis/verdict.ts';
 import { openChangeFeed } from './api/change-feed.ts';
 import { startApiServer } from './api/server.ts';
 import { whyNotNow } from './api/start-deployment.ts';
@@ -46,6 +48,7 @@ import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 const rolloutsEveryMs = 2_000;
 const gatesEveryMs = 5_000;
+const analysisEveryMs = 1_000;
 const providerOf = (baseUrl: string, token: string | undefined) => (token ? { baseUrl, token } : undefined);
 /** A server that is stopped within a transaction must not keep another one from taking over. */
 const idleInTransactionMs = 5_000;
@@ -142,6 +145,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
         keys: openVersionKeys({ ...keysChoice, database, epoch }, clock, log),
         signer: new Signer('version-key', config.STARLING_VERSION_SIGNING_KEY),
         tasks: afterTasks(database),
+        analysis: analysis(database),
         regions,
         policy: defaultPolicy,
         everyMs: rolloutsEveryMs,
@@ -172,6 +176,9 @@ export async function runControl(config: ControlConfig): Promise<void> {
       }),
     ),
     led('tasks', ['deployments'], ({ database }) => startTaskControl({ database, clock, log })),
+    led('analysis', ['deployments'], ({ database }) =>
+      startAnalyst({ database, everyMs: analysisEveryMs, clock, log }),
+    ),
     led('alerts', ['alerts', 'deployments'], ({ database }) =>
       startAlerter({
         database,

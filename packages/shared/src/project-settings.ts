@@ -89,6 +89,24 @@ export const projectSettings = z.strictObject({
     .prefault({}),
   /** How builds reach the machines, over what their `starling.yml` says. */
   rollout: rolloutSettings.prefault({}),
+  /** What the checks of rollouts may ask. The repository names queries and paths, the administrator who is asked. */
+  analysis: z
+    .strictObject({
+      /** Where the project's Prometheus answers, for example `http://prometheus:9090`; null: nowhere. */
+      prometheus: z
+        .url({ protocol: /^https?$/ })
+        .max(2_000)
+        .nullable()
+        .default(null),
+      /** Addresses below which HTTP checks may ask. */
+      http: z
+        .array(z.url({ protocol: /^https?$/ }).max(2_000))
+        .max(50)
+        .default([]),
+      /** Labels of the workers that run the commands of checks. */
+      workerLabels: labels.default({}),
+    })
+    .prefault({}),
   webhooks: z
     .strictObject({
       /** Which of the project's webhook secrets holds; raising it makes the one before worthless. */

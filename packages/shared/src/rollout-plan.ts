@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationBetween, formatDuration } from './durations.ts';
+import { type CheckStage, type RolloutCheck, rolloutCheck } from './rollout-checks.ts';
 import { regionName } from './words.ts';
 
 // How a deployment reaches the machines: in which waves, and what makes it go on, halt or go back. Written in `starling.yml`,
@@ -70,6 +71,12 @@ export const rolloutSettings = z
     bakeTime: bakeTime.optional(),
     /** Whether a deployment that is halted goes back at once; else it waits for a person. */
     autoRevert: z.boolean().optional(),
+    /** What is measured before waves and while they bake. */
+    analysis: z.array(rolloutCheck).max(20).optional(),
+  })
+  .refine(({ analysis = [] }) => new Set(analysis.map(({ name }) => name)).size === analysis.length, {
+    path: ['analysis'],
+    message: 'has two checks of the same name',
   })
   .refine(({ waves, order }) => order !== 'region-by-region' || !waves?.some((one) => one.regions !== undefined), {
     path: ['waves'],
@@ -97,7 +104,13 @@ export interface RolloutPlan {
   minimumReported: number;
   progressDeadlineMs: number;
   autoRevert: boolean;
+  /** Left out where nothing is measured. */
+  analysis?: RolloutCheck[];
 }
+
+/** The checks of a plan that are made in a stage. */
+export const checksOf = ({ analysis = [] }: RolloutPlan, stage: CheckStage): RolloutCheck[] =>
+  analysis.filter(({ when }) => when.includes(stage));
 
 /**
  * The plan that the layers make, each overriding the ones before it field by field.
@@ -134,6 +147,7 @@ export function planRollout(layers: readonly RolloutSettings[], regions: readonl
     minimumReported: said.minimumReported ?? 20,
     progressDeadlineMs: said.progressDeadline ?? 10 * minute,
     autoRevert: said.autoRevert ?? true,
+    ...(said.analysis && said.analysis.length > 0 && { analysis: said.analysis }),
   };
 }
 

@@ -31,7 +31,8 @@ export type GateName = (typeof gateNames)[number];
 export const gateStatuses = ['WAITING', 'PASSED', 'BYPASSED', 'REFUSED'] as const;
 export type GateStatus = (typeof gateStatuses)[number];
 
-export const taskPhases = ['BEFORE', 'AFTER'] as const;
+/** ANALYSIS: one measurement of a check that is a command. */
+export const taskPhases = ['BEFORE', 'AFTER', 'ANALYSIS'] as const;
 export type TaskPhase = (typeof taskPhases)[number];
 export const taskStatuses = ['WAITING', 'QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'SKIPPED'] as const;
 export type TaskStatus = (typeof taskStatuses)[number];

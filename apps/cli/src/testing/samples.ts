@@ -103,6 +103,7 @@ export function sampleDeployment(over: object = {}) {
     wave: 1,
     pausedAt: null,
     stopped: null,
+    checking: null,
     createdAt: at,
     finishedAt: null,
     build: sampleBuild(),

@@ -17,6 +17,7 @@ const queries = [
   'deployments.get',
   'deployments.list',
   'deployments.machines',
+  'deployments.measurements',
   'deployments.preview',
   'identities.invitations',
   'identities.list',

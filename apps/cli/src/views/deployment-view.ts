@@ -92,5 +92,17 @@ export function waveFacts(deployment: Deployment, ink: Ink, nowMs: number): [str
     const leftMs = Date.parse(bakeBeganAt) + (plan.waves[wave - 1]?.bakeMs ?? 0) - nowMs;
     facts.push(['bakes', leftMs > 0 ? `${formatDuration(leftMs)} more` : 'long enough']);
   }
+  if (deployment.checking) facts.push(...checkFacts(deployment.checking, ink));
   return facts;
+}
+
+/** `checks  ○ error-rate: 2 of 5 measured; 0.004 < 0.01`, one line for each. */
+function checkFacts({ wave, stage, checks }: NonNullable<Deployment['checking']>, ink: Ink): [string, string][] {
+  const when = stage === 'before' ? `before wave ${wave}` : `wave ${wave} bakes`;
+  return checks.map(({ name, verdict, counted, count, detail }, at) => {
+    const symbol = verdict === null ? 'busy' : verdict === 'SUCCESSFUL' ? 'good' : 'bad';
+    const said = detail ? `; ${oneLine(detail)}` : '';
+    const text = `${oneLine(name)} ${verdict ?? `${counted} of ${count} measured`}${said}`;
+    return [at === 0 ? 'checks' : '', `${marked(symbol, text, ink)}${at === 0 ? ` (${when})` : ''}`];
+  });
 }

@@ -2,9 +2,10 @@ import { StarlingError } from '@starling/shared/errors.ts';
 import { allows } from '@starling/shared/permissions.ts';
 import { rolloutSettings } from '@starling/shared/rollout-plan.ts';
 import { gateNames, projectName, whenBusyChoices } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, isNotNull, lt, ne, type SQL, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, isNotNull, lt, ne, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { approvals, builds, deploymentGates, deployments } from '../../../../drizzle/schema/index.ts';
+import { approvals, builds, deploymentGates, deployments, measurements } from '../../../../drizzle/schema/index.ts';
+import { describeStage, stageOf } from '../analysis/stages.ts';
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import type { Database, Transaction } from '../db/connect.ts';
@@ -242,6 +243,7 @@ export const deploymentsRouter = router({
         .where(eq(approvals.deployment, deployment.id))
         .orderBy(asc(approvals.at));
       const stop = deployment.status === 'RUNNING' ? await lineStopOf(ctx.database, deployment.project) : undefined;
+      const stage = deployment.plan?.analysis ? await stageOf(ctx.database, deployment.id) : undefined;
       const isHeld = stop !== undefined && deployment.kind !== 'ROLLBACK' && !deployment.hotfix;
       return {
         ...deployment,
@@ -249,9 +251,37 @@ export const deploymentsRouter = router({
         regions,
         gates,
         approvals: voices,
+        /** What is being checked now: before wave `wave` begins, or while it bakes; null when nothing is. */
+        checking: stage ? describeStage(stage) : null,
         /** Who stopped the line that it waits for, and why; null when it does not. */
         stopped: isHeld ? { by: stop.stoppedBy, reason: stop.reason } : null,
       };
+    }),
+
+  /** What its checks measured, newest first. */
+  measurements: needs('view', ofDeployment)
+    .input(
+      z.object({
+        id: deploymentId,
+        /** The last one of the page before. */
+        before: z.number().int().positive().optional(),
+        limit: z.number().int().min(1).max(500).default(100),
+      }),
+    )
+    .query(async ({ ctx, input }) => {
+      await findDeployment(ctx.database, input.id);
+      const { deployment: _, ...columns } = getTableColumns(measurements);
+      return ctx.database
+        .select(columns)
+        .from(measurements)
+        .where(
+          and(
+            eq(measurements.deployment, input.id),
+            input.before === undefined ? undefined : lt(measurements.id, input.before),
+          ),
+        )
+        .orderBy(desc(measurements.id))
+        .limit(input.limit);
     }),
 
   /** Its machines and what each said; `state` is as in `machines.list`, `behind` for those that are still at it. */

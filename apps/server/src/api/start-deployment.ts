@@ -1,6 +1,6 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { settingsOf } from '@starling/shared/project-settings.ts';
-import type { RolloutSettings } from '@starling/shared/rollout-plan.ts';
+import { checksOf, type RolloutSettings } from '@starling/shared/rollout-plan.ts';
 import type { DeploymentKind, WhenBusy } from '@starling/shared/words.ts';
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import { deployments, machines, projects, replicas } from '../../../../drizzle/schema/index.ts';
@@ -122,7 +122,7 @@ async function wavesOf(
   const everyone = { plan: null, wave: 1, reach: null };
   if (kind === 'ROLLBACK' || (kind === 'ROLL_FORWARD' && (await hasProved(tx, build.id)))) return everyone;
   const plan = await planFor(tx, build.id, rollout);
-  if (plan.waves.length === 1) return { ...everyone, plan };
+  if (plan.waves.length === 1 && checksOf(plan, 'before').length === 0) return { ...everyone, plan };
   const { nobodyIn } = await previewWaves(tx, plan, salt);
   if (nobodyIn.length > 0) {
     throw new StarlingError('PRECONDITION_FAILED', `No machine that is online is in the wave ${nobodyIn[0]}.`, {

@@ -42,7 +42,7 @@ describe('a signed post', () => {
       seen = { headers: request.headers, body };
       response.end('thanks');
     });
-    expect(await post(url)).toEqual({ status: 200, text: 'thanks' });
+    expect(await post(url)).toEqual({ status: 200, text: 'thanks', isCut: false });
     expect(seen?.headers['x-starling-delivery']).toBe('d-1');
     expect(seen?.headers['x-starling-signature']).toBe(
       signatureOf(1_700_000_000, seen?.body ?? '', 'a secret of sixteen'),

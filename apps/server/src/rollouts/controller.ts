@@ -14,13 +14,14 @@ import type { RolloutPolicy } from './decide.ts';
 import { type DeploymentFact, keyLifetimeMs, statementFor } from './desired-key.ts';
 import type { AfterTasks } from './end-with-tasks.ts';
 import { nextStep } from './next-step.ts';
-import type { DeploymentRows, RunningDeployment } from './ports.ts';
+import type { Analysis, DeploymentRows, RunningDeployment } from './ports.ts';
 
 export interface ControllerOptions {
   rows: DeploymentRows;
   keys: VersionKeyStore;
   signer: Signer;
   tasks: AfterTasks;
+  analysis: Analysis;
   regions: readonly string[];
   policy: RolloutPolicy;
   everyMs: number;
@@ -81,20 +82,24 @@ const everyoneAtOnce = planRollout([], []);
 async function takeStep(
   deployment: RunningDeployment,
   watchingSinceMs: number,
-  { rows, tasks, policy, regions, clock, log }: ControllerOptions,
+  { rows, tasks, analysis, policy, regions, clock, log }: ControllerOptions,
 ): Promise<void> {
   const { id, project } = deployment;
   const { settleMs, ...thresholds } = policy;
   const plan = deployment.plan ?? { ...everyoneAtOnce, ...thresholds };
   const watchedSinceMs = Math.max(deployment.startedAtMs, watchingSinceMs);
   const situation = { ...deployment, nowMs: clock.now(), watchedSinceMs };
-  const next = nextStep(plan, settleMs, deployment, situation, await tasks.verdict(id));
+  const measured = plan.analysis ? await analysis.verdict(id) : undefined;
+  const next = nextStep(plan, settleMs, deployment, situation, await tasks.verdict(id), measured);
   const say = (text: string) => log.info(`deployment ${id} of ${project} ${text}`);
   switch (next.step) {
     case 'hold':
       return;
     case 'bake':
       if (await rows.bake(deployment)) say(`bakes in wave ${deployment.wave} of ${plan.waves.length}`);
+      return;
+    case 'check':
+      if (await rows.check(deployment)) say(`is checked before wave ${deployment.wave + 1} of ${plan.waves.length}`);
       return;
     case 'advance': {
       const machines = await rows.onlineMachines();

@@ -6,6 +6,7 @@ import type { Database, Transaction } from '../db/connect.ts';
 import { isReached } from '../fleet/is-reached.ts';
 import { isOnline } from '../fleet/online.ts';
 import { onlineMachines } from '../fleet/online-machines.ts';
+import { isHeld } from '../steering/line.ts';
 import type { DeploymentFact } from './desired-key.ts';
 import type { DeploymentRows, RunningDeployment } from './ports.ts';
 
@@ -13,8 +14,6 @@ const mostQuarantined = 256;
 
 /** Stopped lines hold a deployment `d`, but a rollback, which never waits, and a hotfix that was let through. */
 const heldByLine = sql`(d.kind <> 'ROLLBACK' and not d.hotfix)`;
-const isHeld = sql`(d.paused_at is not null or (${heldByLine} and exists (
-  select from line_stops s where s.started_at is null and (s.project is null or s.project = d.project))))`;
 
 export function deploymentRows(database: Database): DeploymentRows {
   /** Changes a deployment only while it is as it was read. */
@@ -92,10 +91,11 @@ export function deploymentRows(database: Database): DeploymentRows {
     advance: (deployment, to, reach, why) =>
       change(
         deployment,
-        { wave: to, reach, waveBeganAt: sql`now()`, bakeBeganAt: null },
+        { wave: to, reach, waveBeganAt: sql`now()`, bakeBeganAt: null, checksBeganAt: null },
         audit(deployment, 'deployment.advance', { wave: to, why }),
       ),
     bake: (deployment) => change(deployment, { bakeBeganAt: sql`now()` }),
+    check: (deployment) => change(deployment, { checksBeganAt: sql`now()` }),
     halt: (deployment, why) =>
       change(
         deployment,
@@ -111,6 +111,7 @@ async function readRunning(database: Database): Promise<RunningDeployment[]> {
   const rows = (await database.execute(sql`
     select d.id, d.kind, d.project, d.salt, d.plan, d.reach, d.wave, d.promoted_to as "promotedTo",
       d.tolerated_failures as "toleratedFailures", ${milliseconds(sql`d.bake_began_at`)} as "bakeBeganAtMs",
+      ${milliseconds(sql`d.checks_began_at`)} as "checksBeganAtMs",
       case when d.paused_at is not null then 'paused by ' || d.paused_by
         when bool_or(l.holds) and ${heldByLine} then 'the line is stopped' end as "heldBecause",
       ${milliseconds(sql`greatest(d.started_at, d.created_at, d.wave_began_at, d.resumed_at, max(l.started_at))`)} as "startedAtMs",

@@ -18,7 +18,15 @@ function step(state: AfterTasksVerdict['state'], { kind = 'DEPLOY', counts = {},
   return nextStep(
     planRollout([], []),
     0,
-    { kind, wave: 1, heldBecause: null, promotedTo: 0, toleratedFailures: 0, bakeBeganAtMs: null },
+    {
+      kind,
+      wave: 1,
+      heldBecause: null,
+      promotedTo: 0,
+      toleratedFailures: 0,
+      bakeBeganAtMs: null,
+      checksBeganAtMs: null,
+    },
     {
       counts: { done: 3, inProgress: 0, failed: 0, offline: 0, ...counts },
       nowMs,

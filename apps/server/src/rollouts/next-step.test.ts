@@ -1,7 +1,7 @@
 import { planRollout, rolloutSettings, type WrittenRolloutSettings } from '@starling/shared/rollout-plan.ts';
 import { describe, expect, it } from 'vitest';
 import type { RolloutCounts } from './decide.ts';
-import { nextStep, type WaveState } from './next-step.ts';
+import { type AnalysisVerdict, nextStep, type WaveState } from './next-step.ts';
 
 const minute = 60_000;
 const nowMs = 1_000 * minute;
@@ -13,8 +13,9 @@ interface Given extends Partial<WaveState> {
   counts?: Partial<RolloutCounts>;
   quietForMs?: number;
   settings?: WrittenRolloutSettings;
+  analysis?: AnalysisVerdict;
 }
-function step({ counts = {}, quietForMs = 0, settings = {}, ...state }: Given) {
+function step({ counts = {}, quietForMs = 0, settings = {}, analysis, ...state }: Given) {
   return nextStep(
     plan(settings),
     0,
@@ -25,6 +26,7 @@ function step({ counts = {}, quietForMs = 0, settings = {}, ...state }: Given) {
       promotedTo: 0,
       toleratedFailures: 0,
       bakeBeganAtMs: null,
+      checksBeganAtMs: null,
       ...state,
     },
     {
@@ -35,6 +37,7 @@ function step({ counts = {}, quietForMs = 0, settings = {}, ...state }: Given) {
       commonReason: 'GET / answered 500',
     },
     { state: 'none', detail: '' },
+    analysis,
   );
 }
 const confirmed = { done: 4 };
@@ -105,6 +108,93 @@ describe('the next step', () => {
     ['passes over a wave of no machine', { wave: 2 }, { step: 'advance', to: 3 }],
     ['but for labels that no machine has', { settings: { waves: [{ labels: { a: 'b' } }] } }, { step: 'hold' }],
     ['never passes a canary that is offline', { wave: 2, counts: { offline: 2 } }, { step: 'hold' }],
+  ] as [string, Given, object][])('%s', (_, given, expected) => {
+    expect(step(given)).toMatchObject(expected);
+  });
+});
+
+describe('what is checked', () => {
+  const checked = (...when: ('before' | 'bake')[]) => ({
+    settings: { analysis: [{ name: 'errors', command: 'true', when }] },
+  });
+  const says = (state: AnalysisVerdict['state']) => ({ analysis: { state, detail: 'the check "errors" said so' } });
+  const began = { checksBeganAtMs: nowMs - minute };
+  const bakes = { bakeBeganAtMs: nowMs - 9 * minute };
+  it.each([
+    ['comes before the first wave', { wave: 0, ...checked('before') }, { step: 'check' }],
+    ['is waited for', { wave: 0, ...checked('before'), ...began, ...says('running') }, { step: 'hold' }],
+    [
+      'lets the wave begin',
+      { wave: 0, ...checked('before'), ...began, ...says('SUCCESSFUL') },
+      { step: 'advance', to: 1 },
+    ],
+    [
+      'keeps it from beginning',
+      { wave: 0, ...checked('before'), ...began, ...says('FAILED') },
+      { step: 'end', status: 'FAILED', outcome: 'before wave 1 of 3: the check "errors" said so' },
+    ],
+    [
+      'a person need not wait for it',
+      { wave: 0, promotedTo: 1, ...checked('before'), ...began, ...says('running') },
+      { step: 'advance', to: 1 },
+    ],
+    ['comes after a wave has baked', { counts: confirmed, ...bakes, ...checked('before') }, { step: 'check' }],
+    [
+      'does not hide machines that fail meanwhile',
+      { counts: mixed, ...bakes, ...began, ...checked('before'), ...says('running') },
+      { step: 'end', status: 'FAILED' },
+    ],
+    ['makes a wave bake that would not', { wave: 2, counts: confirmed, ...checked('bake') }, { step: 'bake' }],
+    [
+      'may last longer than the bake',
+      { counts: confirmed, ...bakes, ...checked('bake'), ...says('running') },
+      { step: 'hold' },
+    ],
+    [
+      'need not',
+      { counts: confirmed, ...checked('bake'), ...says('SUCCESSFUL'), bakeBeganAtMs: nowMs - minute },
+      { step: 'hold' },
+    ],
+    [
+      'goes on when both are over',
+      { counts: confirmed, ...bakes, ...checked('bake'), ...says('SUCCESSFUL') },
+      { step: 'advance', to: 2 },
+    ],
+    [
+      'ends it in the middle of a bake',
+      { counts: confirmed, bakeBeganAtMs: nowMs - minute, ...checked('bake'), ...says('FAILED') },
+      { step: 'end', status: 'FAILED', outcome: 'wave 1 of 3: the check "errors" said so' },
+    ],
+    [
+      'halts where a person decides',
+      { counts: confirmed, ...bakes, ...says('FAILED'), settings: { ...checked('bake').settings, autoRevert: false } },
+      { step: 'halt' },
+    ],
+    [
+      'that cannot tell is for a person',
+      { counts: confirmed, ...bakes, ...checked('bake'), ...says('INCONCLUSIVE') },
+      { step: 'halt' },
+    ],
+    [
+      'that cannot be made is too',
+      { counts: confirmed, ...bakes, ...checked('bake'), ...says('ERROR') },
+      { step: 'halt' },
+    ],
+    [
+      'of the last wave is waited for',
+      { wave: 3, counts: confirmed, ...bakes, ...checked('bake'), ...says('running') },
+      { step: 'hold' },
+    ],
+    [
+      'of the last wave lets it succeed',
+      { wave: 3, counts: confirmed, ...bakes, ...checked('bake'), ...says('SUCCESSFUL') },
+      { step: 'end', status: 'SUCCEEDED' },
+    ],
+    [
+      'that takes long is no stall',
+      { counts: confirmed, ...began, ...bakes, quietForMs: 60 * minute, ...checked('before'), ...says('running') },
+      { step: 'hold' },
+    ],
   ] as [string, Given, object][])('%s', (_, given, expected) => {
     expect(step(given)).toMatchObject(expected);
   });

@@ -1,4 +1,5 @@
-import { describeWave, type RolloutPlan } from '@starling/shared/rollout-plan.ts';
+import type { CheckVerdict } from '@starling/shared/rollout-checks.ts';
+import { checksOf, describeWave, type RolloutPlan } from '@starling/shared/rollout-plan.ts';
 import type { DeploymentKind } from '@starling/shared/words.ts';
 import { decide, type RolloutCounts, type RolloutSituation } from './decide.ts';
 import { type AfterTasksVerdict, areReleased, endWithTasks } from './end-with-tasks.ts';
@@ -16,12 +17,23 @@ export interface WaveState {
   promotedTo: number;
   toleratedFailures: number;
   bakeBeganAtMs: number | null;
+  /** Since when what is checked before the next wave is measured. */
+  checksBeganAtMs: number | null;
+}
+
+/** What the checks of the stage come to that the deployment is in: before its next wave, or while a wave bakes. */
+export interface AnalysisVerdict {
+  state: 'none' | 'running' | CheckVerdict;
+  /** Why, in a sentence without a full stop. */
+  detail: string;
 }
 
 export type Step =
   | { step: 'hold' }
   /** The machines have confirmed the wave: from now on they must stay well. */
   | { step: 'bake' }
+  /** Measures what is to be known before the next wave. */
+  | { step: 'check' }
   | { step: 'advance'; to: number; why: string }
   /** Stands still until a person decides. */
   | { step: 'halt'; why: string }
@@ -30,6 +42,7 @@ export type Step =
   | { step: 'end'; status: 'SUCCEEDED' | 'FAILED'; outcome: string; release: boolean };
 
 const hold: Step = { step: 'hold' };
+const nothingToCheck: AnalysisVerdict = { state: 'none', detail: '' };
 
 /** @param settleMs how long an absent machine is waited for before it counts as offline */
 export function nextStep(
@@ -38,24 +51,25 @@ export function nextStep(
   state: WaveState,
   situation: RolloutSituation,
   tasks: AfterTasksVerdict,
+  analysis: AnalysisVerdict = nothingToCheck,
 ): Step {
   if (state.heldBecause !== null) return hold;
   const { nowMs } = situation;
   const wave = plan.waves[state.wave - 1];
-  if (!wave) return { step: 'advance', to: 1, why: `begins with ${describeWave(plan.waves[0]!)}` };
+  const isPromoted = state.wave < plan.waves.length && state.promotedTo > state.wave;
+  if (!wave) return isPromoted ? promoted() : begin(1, `begins with ${describeWave(plan.waves[0]!)}`);
   const isLast = state.wave >= plan.waves.length;
   const counts = withoutTolerated(situation.counts, state.toleratedFailures);
   const bakedAtMs = state.bakeBeganAtMs === null ? null : state.bakeBeganAtMs + wave.bakeMs;
-  // While machines bake or tasks run nobody has anything to say, which is no stall.
-  const quietUntilMs = areReleased(tasks) ? nowMs : Math.min(bakedAtMs ?? 0, nowMs);
+  // While machines bake, checks are made or tasks run nobody has anything to say, which is no stall.
+  const isBusy = areReleased(tasks) || analysis.state === 'running';
+  const quietUntilMs = isBusy ? nowMs : Math.min(bakedAtMs ?? 0, nowMs);
   const decision = decide(
     { ...plan, settleMs },
     { ...situation, counts, lastProgressAtMs: Math.max(situation.lastProgressAtMs, quietUntilMs) },
   );
   if (decision.end && decision.status === 'FAILED') return fail(plan, state, decision.outcome);
-  if (!isLast && state.promotedTo > state.wave) {
-    return { step: 'advance', to: state.wave + 1, why: `promoted, to ${describeWave(plan.waves[state.wave]!)}` };
-  }
+  if (isPromoted) return promoted();
 
   // A wave that has nobody, or nobody but who failed and was accepted, has nothing to wait for. The last one has: what no
   // machine runs has not succeeded.
@@ -63,12 +77,35 @@ export function nextStep(
   const isPassedOver = !isLast && isEmpty(counts) && (accepted > 0 || wave.labels === null);
   const isConfirmed = decision.end || isPassedOver;
   if (isLast && areReleased(tasks)) return end();
+  const bad = judgeAnalysis();
+  if (bad) return bad;
   if (!isConfirmed) return hold;
-  if (wave.bakeMs > 0 && bakedAtMs === null) return { step: 'bake' };
+  const bakes = wave.bakeMs > 0 || checksOf(plan, 'bake').length > 0;
+  if (bakes && bakedAtMs === null) return { step: 'bake' };
   if (bakedAtMs !== null && nowMs < bakedAtMs) return hold;
+  // Of this wave still, unless those before the next one have begun.
+  if (state.checksBeganAtMs === null && analysis.state === 'running') return hold;
   if (isLast) return end();
   const next = describeWave(plan.waves[state.wave]!);
-  return { step: 'advance', to: state.wave + 1, why: `${describeWave(wave)} confirmed it; goes on to ${next}` };
+  return begin(state.wave + 1, `${describeWave(wave)} confirmed it; goes on to ${next}`);
+
+  function promoted(): Step {
+    return { step: 'advance', to: state.wave + 1, why: `promoted, to ${describeWave(plan.waves[state.wave]!)}` };
+  }
+
+  /** The next wave, once it is known what is to be known before it. */
+  function begin(to: number, why: string): Step {
+    if (checksOf(plan, 'before').length === 0) return { step: 'advance', to, why };
+    if (state.checksBeganAtMs === null) return { step: 'check' };
+    return judgeAnalysis() ?? (analysis.state === 'running' ? hold : { step: 'advance', to, why });
+  }
+
+  /** What failed goes the way of machines that fail; what cannot be told is for a person, whatever the policy. */
+  function judgeAnalysis(): Step | undefined {
+    if (analysis.state === 'FAILED') return fail(plan, state, analysis.detail);
+    if (analysis.state !== 'INCONCLUSIVE' && analysis.state !== 'ERROR') return undefined;
+    return { step: 'halt', why: located(plan, state, analysis.detail) };
+  }
 
   function end(): Step {
     const { decision: final, release } = endWithTasks(state.kind, counts, decision, tasks);
@@ -80,12 +117,18 @@ export function nextStep(
 }
 
 function fail(plan: RolloutPlan, state: WaveState, why: string): Step {
-  const where = plan.waves.length > 1 ? `wave ${state.wave} of ${plan.waves.length}: ${why}` : why;
+  const where = located(plan, state, why);
   // A rollback is where one goes when something failed: there is nothing to wait for.
   if (plan.autoRevert || state.kind === 'ROLLBACK') {
     return { step: 'end', status: 'FAILED', outcome: where, release: false };
   }
   return { step: 'halt', why: where };
+}
+
+function located(plan: RolloutPlan, { wave, checksBeganAtMs }: WaveState, why: string): string {
+  const many = plan.waves.length;
+  if (many === 1) return why;
+  return checksBeganAtMs === null ? `wave ${wave} of ${many}: ${why}` : `before wave ${wave + 1} of ${many}: ${why}`;
 }
 
 const isEmpty = ({ done, inProgress, failed, offline }: RolloutCounts) => done + inProgress + failed + offline === 0;

@@ -1,7 +1,13 @@
 import type { Reach, RolloutPlan } from '@starling/shared/rollout-plan.ts';
 import type { RolloutCounts } from './decide.ts';
 import type { DeploymentFact } from './desired-key.ts';
-import type { WaveState } from './next-step.ts';
+import type { AnalysisVerdict, WaveState } from './next-step.ts';
+
+/** What the controller needs of whoever measures. */
+export interface Analysis {
+  /** What the checks come to in the stage that the deployment is in. */
+  verdict(deployment: number): Promise<AnalysisVerdict>;
+}
 
 /** What the rollout controller reads and writes of deployments; `deployment-rows.ts` has it on PostgreSQL. */
 export interface DeploymentRows {
@@ -16,6 +22,7 @@ export interface DeploymentRows {
   // false, and has written nothing, when that is so no more.
   advance(deployment: RunningDeployment, to: number, reach: Reach, why: string): Promise<boolean>;
   bake(deployment: RunningDeployment): Promise<boolean>;
+  check(deployment: RunningDeployment): Promise<boolean>;
   halt(deployment: RunningDeployment, why: string): Promise<boolean>;
   end(deployment: RunningDeployment, status: 'SUCCEEDED' | 'FAILED', outcome: string): Promise<boolean>;
 }

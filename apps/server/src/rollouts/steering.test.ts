@@ -1,4 +1,5 @@
-import { planRollout, type Reach, reachOf, rolloutSettings } from '@starling/shared/rollout-plan.ts';
+import { type CheckVerdict, checkVerdicts } from '@starling/shared/rollout-checks.ts';
+import { checksOf, planRollout, type Reach, reachOf, rolloutSettings } from '@starling/shared/rollout-plan.ts';
 import { targetFor } from '@starling/shared/version-key.ts';
 import { type DeploymentStatus, deploymentStatuses } from '@starling/shared/words.ts';
 import fc from 'fast-check';
@@ -18,6 +19,7 @@ const minute = 60_000;
 type Row = Steered & {
   reach: Reach;
   bakeBeganAtMs: number | null;
+  checksBeganAtMs: number | null;
   beganAtMs: number;
   resumedAtMs: number;
   toleratedFailures: number;
@@ -26,6 +28,7 @@ type Row = Steered & {
 type Event =
   | { event: 'pass' | 'pause' | 'resume' | 'promote' | 'abort' | 'rollback' | 'stop' | 'start' | 'all-well' }
   | { event: 'report'; which: number; well: boolean }
+  | { event: 'measured'; verdict: CheckVerdict }
   | { event: 'wait'; minutes: number };
 
 const plans = fc
@@ -35,9 +38,13 @@ const plans = fc
     waves: fc.array(fc.record({ fraction: fc.constantFrom(0.1, 0.3, 0.6), bakeTime: fc.constantFrom('0s', '5m') }), {
       maxLength: 3,
     }),
+    analysis: fc.array(fc.constantFrom('before' as const, 'bake' as const), { maxLength: 2 }),
   })
-  .map((written) => planRollout([rolloutSettings.parse(written)], regions));
-const simply = (...names: Exclude<Event['event'], 'report' | 'wait'>[]) =>
+  .map(({ analysis, ...written }) => {
+    const checks = [...new Set(analysis)].map((when) => ({ name: when, command: 'true', when: [when] }));
+    return planRollout([rolloutSettings.parse({ ...written, analysis: checks })], regions);
+  });
+const simply = (...names: Exclude<Event['event'], 'report' | 'wait' | 'measured'>[]) =>
   fc.constantFrom(...names).map((event): Event => ({ event }));
 const events: fc.Arbitrary<Event> = fc.oneof(
   { weight: 12, arbitrary: simply('pass') },
@@ -47,6 +54,13 @@ const events: fc.Arbitrary<Event> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({ event: fc.constant('report' as const), which: fc.nat(9), well: fc.boolean() }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      event: fc.constant('measured' as const),
+      verdict: fc.constantFrom('SUCCESSFUL' as const, 'SUCCESSFUL' as const, 'SUCCESSFUL' as const, ...checkVerdicts),
+    }),
   },
   {
     weight: 3,
@@ -59,7 +73,13 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
   fc.assert(
     fc.property(plans, fc.array(events, { maxLength: 60 }), (plan, happening) => {
       let nowMs = 1_000 * minute;
-      const many = plan.waves.length > 1;
+      const many = plan.waves.length > 1 || checksOf(plan, 'before').length > 0;
+      // Of the stage it is in; what is measured belongs to one stage, and counts anew after a pause.
+      let verdict: CheckVerdict | null = null;
+      const stage = () => {
+        if (row.checksBeganAtMs !== null) return 'before';
+        return row.bakeBeganAtMs !== null ? 'bake' : null;
+      };
       const row: Row = {
         kind: 'DEPLOY',
         status: 'RUNNING',
@@ -72,6 +92,7 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
         promotedTo: 0,
         toleratedFailures: 0,
         bakeBeganAtMs: null,
+        checksBeganAtMs: null,
         beganAtMs: nowMs,
         resumedAtMs: 0,
         stopped: false,
@@ -96,7 +117,10 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
         });
       const steered = (intent: ReturnType<typeof pause>) => {
         expect(intent.answer).not.toBe('');
-        if (intent.change?.resumedAt) row.resumedAtMs = nowMs;
+        if (intent.change?.resumedAt) {
+          row.resumedAtMs = nowMs;
+          verdict = null;
+        }
         Object.assign(row, intent.change ?? {});
       };
 
@@ -111,6 +135,11 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
             // Only machines that are told to say anything of it.
             const machine = before[happens.which % Math.max(1, before.length)];
             if (machine) said.set(machine, { well: happens.well, atMs: nowMs });
+            break;
+          }
+          case 'measured': {
+            const at = stage();
+            if (at && !isHeld && checksOf(plan, at).length > 0) verdict ??= happens.verdict;
             break;
           }
           case 'all-well':
@@ -164,25 +193,40 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
           lastProgressAtMs: Math.max(row.beganAtMs, ...[...said.values()].map(({ atMs }) => atMs)),
           commonReason: '',
         };
-        const next = nextStep(plan, 0, { ...row, heldBecause }, situation, { state: 'none', detail: '' });
+        const at = stage();
+        const state = at && checksOf(plan, at).length > 0 ? (verdict ?? 'running') : 'none';
+        const tasks = { state: 'none', detail: '' } as const;
+        const next = nextStep(plan, 0, { ...row, heldBecause }, situation, tasks, { state, detail: 'measured' });
         if (next.step === 'bake') row.bakeBeganAtMs = nowMs;
+        if (next.step === 'check') {
+          expect(row.checksBeganAtMs, 'checked once before each wave').toBeNull();
+          row.checksBeganAtMs = nowMs;
+          verdict = null;
+        }
         if (next.step === 'halt') {
           halts += 1;
-          expect(plan.autoRevert).toBe(false);
+          expect(plan.autoRevert && state !== 'INCONCLUSIVE' && state !== 'ERROR').toBe(false);
           Object.assign(row, { pausedAt: new Date(nowMs), pausedBy: 'starling', pauseReason: next.why });
         }
         if (next.step === 'end') {
           ends += 1;
           row.status = next.status;
+          if (next.status === 'SUCCEEDED') expect(['none', 'SUCCESSFUL']).toContain(state);
           if (next.status === 'SUCCEEDED') expect(row.wave, 'after its last wave').toBe(plan.waves.length);
         }
         if (next.step === 'advance') {
           const failing = bads! - row.toleratedFailures;
           if (row.wave > 0 && counts.inProgress === 0)
             expect(failing, 'no wave after a failed one').toBeLessThanOrEqual(0);
+          if (row.promotedTo < next.to) {
+            expect(['none', 'SUCCESSFUL'], 'no wave that the checks do not want').toContain(state);
+            if (checksOf(plan, 'before').length > 0) expect(at).toBe('before');
+          }
           row.wave = next.to;
           row.reach = reachOf(plan, next.to, regions, (_, share) => share);
           row.bakeBeganAtMs = null;
+          row.checksBeganAtMs = null;
+          verdict = null;
           row.beganAtMs = nowMs;
         }
       }

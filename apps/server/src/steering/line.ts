@@ -51,3 +51,7 @@ export async function startLine(tx: Transaction, project: string | null, by: str
   if (row) await announce(tx, 'deployments');
   return row;
 }
+
+/** Whether a deployment `d` stands still: paused, or by a stopped line. A rollback never waits, and a hotfix was let through. */
+export const isHeld = sql`(d.paused_at is not null or (d.kind <> 'ROLLBACK' and not d.hotfix and exists (
+  select from line_stops s where s.started_at is null and (s.project is null or s.project = d.project))))`;

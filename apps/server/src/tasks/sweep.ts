@@ -28,6 +28,7 @@ export async function skipUnwanted(database: Database): Promise<number> {
       where t.status in ('WAITING', 'QUEUED', 'RUNNING') and d.id = t.deployment
         and (d.status in ('FAILED', 'ABORTED', 'SUPERSEDED')
           or (t.phase = 'BEFORE' and d.status in ('RUNNING', 'SUCCEEDED'))
+          or (t.phase = 'ANALYSIS' and d.status = 'SUCCEEDED')
           or (t.phase = 'AFTER' and t.status = 'WAITING' and d.status = 'SUCCEEDED'))
       returning t.id`);
     if (rows.length > 0) await announce(tx, 'deployments');

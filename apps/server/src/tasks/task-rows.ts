@@ -31,8 +31,9 @@ export interface TaskAttempt {
   };
 }
 
-/** A task runs while its deployment wants it: before it has begun, or until it has failed. */
-const isWanted = sql`(t.phase = 'BEFORE' and d.status = 'WAITING') or (t.phase = 'AFTER' and d.status in ('RUNNING', 'SUCCEEDED'))`;
+/** A task runs while its deployment wants it: before it has begun, until it has failed, or while it is measured. */
+const isWanted = sql`(t.phase = 'BEFORE' and d.status = 'WAITING') or (t.phase = 'AFTER' and d.status in ('RUNNING', 'SUCCEEDED'))
+  or (t.phase = 'ANALYSIS' and d.status = 'RUNNING')`;
 
 /** Its turn has come when all before it in the phase have succeeded. */
 const isItsTurn = sql`not exists (select 1 from deployment_tasks earlier where earlier.deployment = t.deployment
@@ -142,7 +143,8 @@ export async function settle(tx: Transaction, task: typeof deploymentTasks.$infe
       ...(again ? {} : { spec: sql`${deploymentTasks.spec} - 'secret'` }),
     })
     .where(eq(deploymentTasks.id, task.id));
-  if (!end.succeeded && !again) {
+  // A measurement says something by failing; others are made all the same.
+  if (!end.succeeded && !again && task.phase !== 'ANALYSIS') {
     await tx
       .update(deploymentTasks)
       .set({

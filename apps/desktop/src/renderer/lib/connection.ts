@@ -34,8 +34,6 @@ const keysOfGroup: Record<ReadGroup, () => QueryKey> = {
   queue: () => api.queue.pathKey(),
   regions: () => api.regions.pathKey(),
   freezes: () => api.freezes.pathKey(),
-  line: () => api.line.pathKey(),
-  quarantines: () => api.quarantines.pathKey(),
   alerts: () => api.alerts.pathKey(),
 };
 

@@ -21,14 +21,12 @@ export type ReadGroup =
   | 'queue'
   | 'regions'
   | 'freezes'
-  | 'line'
-  | 'quarantines'
   | 'alerts';
 
 const groupsOfTopic: Record<ChangeTopic, readonly ReadGroup[]> = {
   jobs: ['jobs', 'builds', 'overview', 'queue'],
   replicas: ['builds', 'regions'],
-  deployments: ['deployments', 'builds', 'overview', 'approvals', 'history', 'freezes', 'line', 'quarantines'],
+  deployments: ['deployments', 'builds', 'overview', 'approvals', 'history', 'freezes'],
   machines: ['machines', 'deployments', 'overview'],
   'version-keys': ['overview', 'regions'],
   cancellations: [],

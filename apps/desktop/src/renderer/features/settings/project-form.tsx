@@ -13,7 +13,6 @@ import { readableError } from '../../lib/errors.ts';
 import { plural } from '../../lib/format.ts';
 import { useWhyReadOnly } from '../../lib/hooks.ts';
 import { ApprovalSection, BuildSection, RetentionSection, ReviewSection } from './project-sections.tsx';
-import { RolloutSection } from './rollout-section.tsx';
 import { draftOf, problemsIn, type SettingsDraft, writtenOf } from './settings-draft.ts';
 import { TaskSection } from './task-section.tsx';
 import { TriggerSection } from './trigger-section.tsx';
@@ -91,7 +90,6 @@ export function ProjectForm({ project, saved }: { project: string; saved: Output
         <BuildSection {...section} />
         <RetentionSection {...section} />
       </div>
-      <RolloutSection {...section} />
       <TaskSection {...section} />
       <TriggerSection {...section} />
       <WebhookSection project={project} />
