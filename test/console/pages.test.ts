@@ -109,6 +109,87 @@ describe('approvals', () => {
   });
 });
 
+describe('a rollout in waves', () => {
+  it('that halted itself is found where things wait for people, and goes on from there', async () => {
+    await go('/approvals', 'Approvals');
+    await page.getByText('Stands still (1)').waitFor();
+    await page.getByText('wave 2 of 3').waitFor();
+    await page.getByRole('button', { name: /^Resume deployment/ }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText(/do not halt it again/).waitFor();
+    await dialog.getByLabel(/^Why/).fill('these two have a broken disk');
+    await look('resume');
+    await page.keyboard.press('Enter');
+    await page.getByText(/it goes on, and counts \d+ failed machines? no more/).waitFor();
+    await page.getByText('Stands still (1)').waitFor({ state: 'detached' });
+  });
+
+  it('says which wave it is in, and is paused and promoted', async () => {
+    const [running] = await test.database.$client`select id from deployments where status = 'RUNNING'`;
+    await page.goto(`${api.url}/deployments/${running!.id}`);
+    await page.getByRole('list').filter({ hasText: 'rack=r0' }).getByText('under way').waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel(/^Why/).fill('looking at the graphs');
+    await page.keyboard.press('Enter');
+    await page.getByText('Paused by ada').waitFor();
+    await look('deployment-waves');
+    expect(await page.getByRole('button', { name: 'Promote' }).getAttribute('title')).toMatch(/stands still/);
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await dialog.getByRole('button', { name: 'Let it go on' }).click();
+    await page.getByText('Paused by ada').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Promote' }).click();
+    await dialog.getByText(/Wave 3 of 3 \(everyone\) begins now/).waitFor();
+    await dialog.getByRole('button', { name: 'Begin the next wave' }).click();
+    await page.getByText(/wave 3 of 3 begins now/).waitFor();
+  });
+
+  it('is shown before it begins: which machines, what it waits for, and why it may not', async () => {
+    const newest = await api.as(adminToken).builds.versions.query({ project: 'shop' });
+    const [good, held] = [
+      newest.find(({ quarantined, deployable }) => deployable && !quarantined)!,
+      newest.find(({ quarantined }) => quarantined)!,
+    ];
+    await page.goto(`${api.url}/builds/${encodeURIComponent(good.id)}`);
+    await page
+      .getByRole('button', { name: /^Deploy/ })
+      .first()
+      .click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('How it reaches the machines').selectOption('careful');
+    await dialog.getByRole('list', { name: 'Waves of this deployment' }).getByText('bakes 10 min').first().waitFor();
+    await dialog.getByText('It takes 20 min at least.').waitFor();
+    await dialog
+      .getByText(/--wave 1%\/10m --wave 10%\/10m/)
+      .first()
+      .waitFor();
+    await dialog.getByRole('list', { name: 'What it has to pass' }).getByText('0 of 1 approvals').waitFor();
+    await look('deploy-waves');
+    await page.keyboard.press('Escape');
+
+    await page.goto(`${api.url}/builds/${encodeURIComponent(held.id)}`);
+    await page.getByText('In quarantine:').waitFor();
+    await look('build-quarantined');
+    await page.getByRole('button', { name: 'Lift the quarantine' }).click();
+    await dialog.getByLabel(/^Why/).fill('the gateway was it');
+    await page.keyboard.press('Enter');
+    await page.getByText('In quarantine:').waitFor({ state: 'detached' });
+  });
+
+  it('stands still while the line is stopped, and every page says so', async () => {
+    await go('/projects/search', 'search');
+    await page.getByRole('button', { name: 'Stop the line' }).click();
+    await page.getByRole('dialog').getByLabel(/^Why/).fill('errors at the till');
+    await page.keyboard.press('Enter');
+    await page.getByText('The line of search is stopped').waitFor();
+    await go('/', 'What runs where');
+    await look('line-stopped');
+    await page.getByRole('button', { name: 'Start the line of search' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Start the line' }).click();
+    await page.getByText('The line of search is stopped').waitFor({ state: 'detached' });
+  });
+});
+
 describe('history', () => {
   it('finds by person, status and SHA, keeps that in the address, and reads on at the end', async () => {
     await go('/history', 'History');

@@ -94,6 +94,25 @@ const statements = [
      case when m.id = 'us-east-4' and p.name = 'ledger' then 'the health check said 503 for five minutes' else '' end, 1
    from machines m, projects p, lateral (select build_id as id from deployments d
      where d.project = p.name and d.status = 'SUCCEEDED' order by d.id desc limit 1) b`,
+  // A rollout that halted itself in its second wave, and a build that a rollback went away from.
+  `insert into deployments (project, build_id, kind, previous_build_id, requested_by, reason, status, salt, plan, wave, reach, wave_began_at,
+     paused_at, paused_by, pause_reason, created_at, started_at)
+   select 'search', id, 'DEPLOY', (select build_id from deployments where project = 'search' and status = 'SUCCEEDED' order by id desc limit 1),
+     'olga', 'a smaller index', 'RUNNING', 's',
+     '{"waves": [{"fraction": 0, "labels": {"rack": "r0"}, "regions": null, "bakeMs": 600000},
+       {"fraction": 0.1, "labels": null, "regions": null, "bakeMs": 600000}, {"fraction": 1, "labels": null, "regions": null, "bakeMs": 0}],
+       "successThreshold": 0.95, "errorThreshold": 0.02, "errorCap": 50, "minimumReported": 20, "progressDeadlineMs": 600000, "autoRevert": false}',
+     2, '{"eu-west": {"fraction": 0.1, "selectors": [{"rack": "r0"}]}, "us-east": {"fraction": 0.1, "selectors": [{"rack": "r0"}]},
+       "ap-south": {"fraction": 0.1, "selectors": [{"rack": "r0"}]}}', now() - interval '14 min', now() - interval '4 min', 'starling',
+     '2 of 15 machines that answered failed', now() - interval '31 min', now() - interval '31 min'
+   from builds where project = 'search' order by created_at desc offset 1 limit 1`,
+  `insert into deployment_machines (deployment, machine, step, detail, sequence, bytes_done, bytes_total, started_at, updated_at)
+   select d.id, m.id, case when m.id in ('us-east-3', 'eu-west-9') then 'FAILED' else 'COMMITTED' end,
+     case when m.id in ('us-east-3', 'eu-west-9') then 'the health check said 503 for five minutes' else '' end, 1, 4200000, 4200000,
+     now() - interval '30 min', now() - length(m.id) * interval '1 min'
+   from deployments d, machines m where d.status = 'RUNNING' and m.labels ->> 'rack' = 'r0'`,
+  `insert into quarantines (project, build_id, deployment, reason, created_by)
+   select project, id, null, 'it lost orders of guests', 'olga' from builds where project = 'shop' order by created_at desc offset 2 limit 1`,
   `insert into workers (name, labels, host, version, last_seen_at, draining_since, drained_by) values
      ('worker-1', '{"os": "linux", "arch": "x64"}', 'build-1.example.org /var/lib/starling', '1.4.0', now() + interval '1 day', null, null),
      ('worker-2', '{"os": "linux", "arch": "x64"}', 'build-2.example.org /var/lib/starling', '1.4.0', now() + interval '1 day', null, null),

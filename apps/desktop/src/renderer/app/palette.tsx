@@ -11,6 +11,7 @@ import {
   LogOut,
   type LucideIcon,
   Moon,
+  OctagonX,
   Plus,
   Rocket,
   Search,
@@ -106,6 +107,19 @@ export function Palette() {
                       ),
                     ];
                   })}
+                  {projects.slice(0, 20).map(({ name }) => (
+                    <Entry
+                      key={`line-${name}`}
+                      icon={OctagonX}
+                      text={`Stop the line of ${name}`}
+                      onSelect={run(() => open({ kind: 'line', project: name, verb: 'stop' }))}
+                    />
+                  ))}
+                  <Entry
+                    icon={OctagonX}
+                    text="Stop the line of all projects"
+                    onSelect={run(() => open({ kind: 'line', project: null, verb: 'stop' }))}
+                  />
                   <Entry icon={Plus} text="Add a project" onSelect={run(() => open({ kind: 'add-project' }))} />
                 </Group>
               )}

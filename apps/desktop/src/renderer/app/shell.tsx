@@ -7,6 +7,7 @@ import { useUi } from '../lib/ui-state.ts';
 import { useDeploymentNotices } from './deployment-notices.ts';
 import { Dialogs } from './dialogs.tsx';
 import { KeysDialog } from './keys-dialog.tsx';
+import { LineBanner } from './line-banner.tsx';
 import { Palette } from './palette.tsx';
 import { Sidebar } from './sidebar.tsx';
 import { StaleBanner } from './stale-banner.tsx';
@@ -35,6 +36,7 @@ export function Shell() {
         </div>
       )}
       <StaleBanner />
+      <LineBanner />
       <div className="flex min-h-0 flex-1">
         <Sidebar />
         <main id="page" tabIndex={-1} className="min-w-0 flex-1 outline-none">

@@ -41,6 +41,8 @@ export type Account = Outputs['accounts']['list'][number];
 export type Token = Outputs['tokens']['list'][number];
 export type AlertChannel = Outputs['alerts']['channels'][number];
 export type Freeze = Outputs['freezes']['list'][number];
+export type LineStop = Outputs['line']['list'][number];
+export type Preview = Outputs['deployments']['preview'];
 export type Finding = Outputs['doctor']['run'][number];
 
 const patienceMs = 20_000;

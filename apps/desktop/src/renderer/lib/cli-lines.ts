@@ -19,8 +19,31 @@ export const cli = {
     ),
   build: (project: string, ref: string | undefined, force: boolean) =>
     line('build', quote(project), ref?.trim() && quote(ref.trim()), force && '--force'),
-  deploy: (project: string, buildId: string, reason: string, replace: boolean) =>
-    line('deploy', quote(project), quote(buildId), option('reason', reason), replace && '--replace'),
+  deploy: (
+    project: string,
+    buildId: string,
+    reason: string,
+    replace: boolean,
+    more: { queue?: boolean; hotfix?: boolean; waves?: readonly string[]; rollout?: string } = {},
+  ) =>
+    line(
+      'deploy',
+      quote(project),
+      quote(buildId),
+      option('reason', reason),
+      replace && '--replace',
+      more.queue && '--queue',
+      more.hotfix && '--hotfix',
+      ...(more.waves ?? []).map((wave) => `--wave ${quote(wave)}`),
+      option('rollout', more.rollout),
+    ),
+  steer: (verb: 'pause' | 'resume' | 'promote', deploymentId: number, reason: string) =>
+    line(verb, String(deploymentId), verb !== 'promote' && option('reason', reason)),
+  line: (verb: 'stop' | 'start', project: string | null, reason: string) =>
+    line(`${verb}-the-line`, project !== null && quote(project), verb === 'stop' && option('reason', reason)),
+  liftQuarantine: (buildId: string, reason: string) =>
+    line('quarantine lift', quote(buildId), option('reason', reason)),
+  undoRollback: (project: string, reason: string) => line('undo-rollback', quote(project), option('reason', reason)),
   rollback: (project: string, buildId: string | undefined, reason: string) =>
     line('rollback', quote(project), buildId && quote(buildId), option('reason', reason)),
   abort: (deploymentId: number, reason: string) => line('abort', String(deploymentId), option('reason', reason)),

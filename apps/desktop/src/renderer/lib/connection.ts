@@ -34,6 +34,8 @@ const keysOfGroup: Record<ReadGroup, () => QueryKey> = {
   queue: () => api.queue.pathKey(),
   regions: () => api.regions.pathKey(),
   freezes: () => api.freezes.pathKey(),
+  line: () => api.line.pathKey(),
+  quarantines: () => api.quarantines.pathKey(),
   alerts: () => api.alerts.pathKey(),
 };
 

@@ -9,7 +9,8 @@ it('repeats only the reads that a change makes old', () => {
 
 it('reads everything again after a first frame, which names every topic', () => {
   const all = groupsOf(['jobs', 'replicas', 'deployments', 'machines', 'version-keys', 'projects', 'alerts']);
-  const groups = 'alerts approvals builds deployments freezes history jobs machines overview projects queue regions';
+  const groups =
+    'alerts approvals builds deployments freezes history jobs line machines overview projects quarantines queue regions';
   expect([...all].sort().join(' ')).toBe(groups);
 });
 

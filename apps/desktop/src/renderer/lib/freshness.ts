@@ -21,12 +21,14 @@ export type ReadGroup =
   | 'queue'
   | 'regions'
   | 'freezes'
+  | 'line'
+  | 'quarantines'
   | 'alerts';
 
 const groupsOfTopic: Record<ChangeTopic, readonly ReadGroup[]> = {
   jobs: ['jobs', 'builds', 'overview', 'queue'],
   replicas: ['builds', 'regions'],
-  deployments: ['deployments', 'builds', 'overview', 'approvals', 'history', 'freezes'],
+  deployments: ['deployments', 'builds', 'overview', 'approvals', 'history', 'freezes', 'line', 'quarantines'],
   machines: ['machines', 'deployments', 'overview'],
   'version-keys': ['overview', 'regions'],
   cancellations: [],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type concernOf, runningNow, sortProjects, summarizeCell } from './matrix.ts';
+import { concernOf, runningNow, sortProjects, summarizeCell } from './matrix.ts';
 
 const build = 'hello@1a2b3c4d5e6f';
 const cell = (facts: Partial<Parameters<typeof summarizeCell>[0]> = {}) => ({
@@ -17,6 +17,11 @@ const project = (name: string, facts: Partial<Parameters<typeof concernOf>[0]> =
   lastDeployment: { status: 'SUCCEEDED' },
   lastJob: { status: 'SUCCEEDED' },
   ...facts,
+});
+
+it('a deployment that halted needs a person, one that was paused should be looked at', () => {
+  const of = (pausedBy: string | null) => concernOf(project('a', { lastDeployment: { status: 'RUNNING', pausedBy } }));
+  expect([of(null), of('ada'), of('starling')]).toEqual([1, 2, 3]);
 });
 
 describe('summarizeCell', () => {

@@ -38,15 +38,18 @@ export type Concern = 0 | 1 | 2 | 3;
 type ProjectFacts = {
   name: string;
   regions: readonly CellFacts[];
-  lastDeployment: { status: string } | null;
+  /** `pausedBy`: who lets it stand still; `starling` halted it itself. */
+  lastDeployment: { status: string; pausedBy?: string | null } | null;
   lastJob: { status: string } | null;
 };
 
 export function concernOf(project: ProjectFacts): Concern {
   const isDeploying = project.lastDeployment?.status === 'RUNNING';
   const states = new Set(project.regions.map((cell) => summarizeCell(cell, isDeploying).state));
-  if (states.has('failed') || project.lastDeployment?.status === 'FAILED') return 3;
-  if (states.has('offline') || states.has('behind') || project.lastJob?.status === 'FAILED') return 2;
+  const isHalted = isDeploying && project.lastDeployment?.pausedBy === 'starling';
+  if (states.has('failed') || isHalted || project.lastDeployment?.status === 'FAILED') return 3;
+  const isPaused = isDeploying && Boolean(project.lastDeployment?.pausedBy);
+  if (isPaused || states.has('offline') || states.has('behind') || project.lastJob?.status === 'FAILED') return 2;
   if (isDeploying || project.lastJob?.status === 'RUNNING' || project.lastJob?.status === 'QUEUED') return 1;
   return 0;
 }

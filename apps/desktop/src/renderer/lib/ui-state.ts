@@ -11,6 +11,11 @@ export type OpenDialog =
   | { kind: 'rollback'; project: string; buildId?: string | undefined }
   | { kind: 'abort'; deploymentId: number; project: string }
   | { kind: 'decide'; deploymentId: number; project: string; decision: 'approve' | 'reject' }
+  | { kind: 'steer'; deploymentId: number; project: string; verb: 'pause' | 'resume' | 'promote' }
+  /** `project` null: the line of all projects. */
+  | { kind: 'line'; project: string | null; verb: 'stop' | 'start' }
+  | { kind: 'lift-quarantine'; buildId: string }
+  | { kind: 'undo-rollback'; project: string }
   | { kind: 'cancel'; jobId: number };
 
 interface UiState {

@@ -11,6 +11,7 @@ import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { plural } from '../../lib/format.ts';
 import { useTitle } from '../../lib/hooks.ts';
+import { StandingStill, standingStill } from './standing-still.tsx';
 import { WaitingRow } from './waiting-row.tsx';
 
 /** Everything that waits: first what waits for this person, then what waits for others or for a time. */
@@ -18,6 +19,8 @@ export function ApprovalsPage() {
   useTitle('Approvals');
   const read = useQuery(api.approvals.waiting.queryOptions());
   const { data, refetch } = read;
+  const overview = useQuery(api.overview.get.queryOptions());
+  const isStill = overview.data !== undefined && standingStill(overview.data).length > 0;
   const error = errorToShow(read);
   const mine = data?.filter(isMine) ?? [];
   const others = data?.filter((deployment) => !isMine(deployment)) ?? [];
@@ -37,7 +40,8 @@ export function ApprovalsPage() {
           <Loading rows={5} label="Loading what waits" />
         </Panel>
       )}
-      {data && data.length === 0 && (
+      {overview.data && <StandingStill overview={overview.data} />}
+      {data && data.length === 0 && !isStill && (
         <Panel>
           <EmptyState
             icon={Inbox}

@@ -1,5 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import { ShieldAlert } from 'lucide-react';
+import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { DeployButton } from '../../components/deploy-button.tsx';
 import { DeploymentRows } from '../../components/deployment-rows.tsx';
@@ -13,12 +15,15 @@ import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { authorName, formatBytes, plural, shortBuild } from '../../lib/format.ts';
-import { useTitle } from '../../lib/hooks.ts';
+import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
+import { useUi } from '../../lib/ui-state.ts';
 import { Replication } from './replication.tsx';
 
 /** One build: what it is, where it is, where it came from, and where it was deployed. */
 export function BuildPage({ id }: { id: string }) {
   useTitle(id);
+  const open = useUi((ui) => ui.open);
+  const readOnly = useWhyReadOnly();
   const read = useQuery(api.builds.get.queryOptions({ id }));
   const { data: build, refetch } = read;
   const error = errorToShow(read);
@@ -65,6 +70,25 @@ export function BuildPage({ id }: { id: string }) {
       )}
       {build && (
         <>
+          {version?.quarantined && (
+            <div
+              role="status"
+              className="flex flex-wrap items-center gap-3 rounded-lg border border-warn-bar/50 bg-warn-soft px-4 py-2.5 text-warn"
+            >
+              <ShieldAlert aria-hidden className="size-4 shrink-0" />
+              <span className="min-w-0 flex-1">
+                <span className="font-semibold">In quarantine:</span> {version.quarantined}. Nobody deploys it until
+                somebody says why it may run again.
+              </span>
+              <Button
+                size="small"
+                disabledBecause={readOnly}
+                onClick={() => open({ kind: 'lift-quarantine', buildId: id })}
+              >
+                Lift the quarantine
+              </Button>
+            </div>
+          )}
           <Replication replicas={build.replicas} because={build.notDeployableBecause} />
           <div className="grid gap-4 xl:grid-cols-2">
             <Panel title="What it is">

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { CircleSlash, History } from 'lucide-react';
+import { CirclePause, CirclePlay, CircleSlash, FastForward, History } from 'lucide-react';
 import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
@@ -19,12 +19,18 @@ import { DeploymentMachines } from './deployment-machines.tsx';
 import { GatesPanel } from './gates-panel.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { RegionTable } from './region-progress.tsx';
+import { whyNotSteer } from './steering.ts';
 import { usePaces } from './use-pace.ts';
 import { WavePanel } from './wave-panel.tsx';
 
 const machinesPerPage = 500;
+const steering = {
+  pause: { text: 'Pause', icon: CirclePause },
+  resume: { text: 'Resume', icon: CirclePlay },
+  promote: { text: 'Promote', icon: FastForward },
+} as const;
 
-/** One deployment, live: each region, each machine, the outcome, and the two ways to stop it. */
+/** One deployment, live: each region, each machine, the outcome, and the ways to steer and to stop it. */
 export function DeploymentPage({
   id,
   search,
@@ -106,6 +112,19 @@ export function DeploymentPage({
       actions={
         deployment && (
           <>
+            {(['pause', 'resume', 'promote'] as const).map((verb) => {
+              const { text, icon: Icon } = steering[verb];
+              return (
+                <Button
+                  key={verb}
+                  disabledBecause={readOnly ?? whyNotSteer(verb, deployment)}
+                  onClick={() => open({ kind: 'steer', deploymentId: id, project: deployment.project, verb })}
+                  icon={<Icon aria-hidden className="size-3.5" />}
+                >
+                  {text}
+                </Button>
+              );
+            })}
             <Button
               look="danger"
               disabledBecause={readOnly ?? (isOpen ? null : `It has ended: ${deployment.status.toLowerCase()}.`)}

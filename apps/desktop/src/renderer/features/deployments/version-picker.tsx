@@ -65,6 +65,7 @@ export function VersionPicker({
                   <span className={`truncate ${because ? 'text-ink-2' : 'text-ink'}`}>{version.commitSubject}</span>
                   {version.current && <Tag tone="accent">current</Tag>}
                   {version.lastGood && <Tag tone="ok">last good</Tag>}
+                  {version.quarantined !== null && <Tag tone="warn">in quarantine</Tag>}
                   {!version.lastGood && !version.current && version.proven && <Tag>ran well</Tag>}
                 </span>
                 <span className="block truncate text-xs text-ink-2">

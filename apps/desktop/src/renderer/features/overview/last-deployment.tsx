@@ -15,7 +15,7 @@ export function LastDeployment({ project }: { project: OverviewProject }) {
     <div className="flex w-60 flex-col gap-1">
       <div className="flex flex-wrap items-center gap-2">
         <Link to="/deployments/$id" params={{ id: String(deployment.id) }} className="link font-medium">
-          <DeploymentStatusBadge status={deployment.status} />
+          <DeploymentStatusBadge status={deployment.status} pausedBy={deployment.pausedBy} />
           <span className="sr-only">
             , deployment {deployment.id} of {project.name}
           </span>

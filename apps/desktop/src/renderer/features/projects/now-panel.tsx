@@ -27,7 +27,7 @@ export function NowPanel({ project }: { project: OverviewProject }) {
         deployment && (
           <span className="flex flex-wrap items-center gap-2 text-xs text-ink-2">
             <Link to="/deployments/$id" params={{ id: String(deployment.id) }} className="link">
-              <DeploymentStatusBadge status={deployment.status} />
+              <DeploymentStatusBadge status={deployment.status} pausedBy={deployment.pausedBy} />
             </Link>
             <KindTag kind={deployment.kind} />
             <span className="max-w-96 truncate">

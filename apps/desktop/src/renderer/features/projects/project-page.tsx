@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Hammer, History } from 'lucide-react';
+import { Hammer, History, OctagonX, Redo2 } from 'lucide-react';
 import { useEffect } from 'react';
 import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
@@ -45,6 +45,8 @@ export function ProjectPage({
   const newest = versions.data?.[0];
   const tab = search.tab ?? 'versions';
   const error = errorToShow(overview) ?? errorToShow(versions);
+  const line = useQuery(api.line.list.queryOptions());
+  const isStopped = line.data?.some((stop) => stop.project === name) ?? false;
   const hasOthers = versions.data?.some((version) => !version.current && version.deployable);
   return (
     <Page
@@ -62,6 +64,22 @@ export function ProjectPage({
       }
       actions={
         <>
+          {project?.lastDeployment?.kind === 'ROLLBACK' && (
+            <Button
+              disabledBecause={readOnly}
+              onClick={() => open({ kind: 'undo-rollback', project: name })}
+              icon={<Redo2 aria-hidden className="size-3.5" />}
+            >
+              Undo the rollback
+            </Button>
+          )}
+          <Button
+            disabledBecause={readOnly ?? (isStopped ? 'It is stopped already.' : null)}
+            onClick={() => open({ kind: 'line', project: name, verb: 'stop' })}
+            icon={<OctagonX aria-hidden className="size-3.5" />}
+          >
+            Stop the line
+          </Button>
           <Button
             disabledBecause={readOnly}
             onClick={() => open({ kind: 'build', project: name })}

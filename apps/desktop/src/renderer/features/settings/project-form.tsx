@@ -13,6 +13,7 @@ import { readableError } from '../../lib/errors.ts';
 import { plural } from '../../lib/format.ts';
 import { useWhyReadOnly } from '../../lib/hooks.ts';
 import { ApprovalSection, BuildSection, RetentionSection, ReviewSection } from './project-sections.tsx';
+import { RolloutSection } from './rollout-section.tsx';
 import { draftOf, problemsIn, type SettingsDraft, writtenOf } from './settings-draft.ts';
 import { TaskSection } from './task-section.tsx';
 import { TriggerSection } from './trigger-section.tsx';
@@ -90,6 +91,7 @@ export function ProjectForm({ project, saved }: { project: string; saved: Output
         <BuildSection {...section} />
         <RetentionSection {...section} />
       </div>
+      <RolloutSection {...section} />
       <TaskSection {...section} />
       <TriggerSection {...section} />
       <WebhookSection project={project} />

@@ -8,6 +8,15 @@ describe('the form of a project’s settings', () => {
       builds: { maxConcurrent: 3, workerLabels: { os: 'linux' } },
       retention: { keepFor: '30d' },
       approvals: { needed: 2, from: ['ada', 'eve'] },
+      rollout: {
+        waves: [
+          { labels: { group: 'canary' }, bakeTime: '10m' },
+          { fraction: '10%', regions: ['eu', 'us'] },
+          { regions: ['ap'] },
+        ],
+        errorThreshold: 0.05,
+        autoRevert: false,
+      },
       webhooks: { generation: 4 },
       triggers: [{ on: 'push' as const, branches: ['main', 'release/*'], paths: [] }],
       tasks: {
@@ -33,12 +42,16 @@ describe('the form of a project’s settings', () => {
     draft.retention.keepFor = 'a while';
     draft.builds.priority = '';
     draft.tasks.after.push({ ...emptyTask('webhook'), name: 'tell', url: 'ftp://x' });
+    draft.rollout.waves.push({ row: 2, who: '300%', bakeTime: '' });
+    draft.rollout.errorCap = 'few';
     draft.triggers.push({ row: 1, on: 'push', branches: '', paths: '' });
     const problems = problemsIn(writtenOf(draft, {}));
     expect([...problems.keys()].toSorted()).toEqual([
       'approvals.needed',
       'builds.priority',
       'retention.keepFor',
+      'rollout.errorCap',
+      'rollout.waves.0',
       'tasks.after.0.url',
       'triggers.0.branches',
     ]);

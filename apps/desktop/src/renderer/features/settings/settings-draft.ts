@@ -23,7 +23,25 @@ export interface TriggerDraft {
   paths: string;
 }
 
+export interface WaveDraft {
+  row: number;
+  /** `10%`, `group=canary` or `eu, us`: a share, labels or regions. */
+  who: string;
+  bakeTime: string;
+}
+
 export interface SettingsDraft {
+  rollout: {
+    waves: WaveDraft[];
+    order: string;
+    successThreshold: string;
+    errorThreshold: string;
+    errorCap: string;
+    minimumReported: string;
+    progressDeadline: string;
+    bakeTime: string;
+    autoRevert: string;
+  };
   builds: { maxConcurrent: string; priority: string; workerLabels: string };
   retention: { keepBuilds: string; keepFor: string; keepLogsFor: string };
   approvals: { needed: string; from: string; rollbacks: boolean };
@@ -63,6 +81,7 @@ export const emptyTask = (type: TaskDraft['type']): TaskDraft => ({
   timeout: '5m',
   attempts: '1',
 });
+export const emptyWave = (): WaveDraft => ({ row: nextRow(), who: '10%', bakeTime: '10m' });
 export const emptyTrigger = (): TriggerDraft => ({ row: nextRow(), on: 'push', branches: 'main', paths: '' });
 
 function taskDraft(task: ProjectSettings['tasks']['before'][number]): TaskDraft {
@@ -78,8 +97,29 @@ function taskDraft(task: ProjectSettings['tasks']['before'][number]): TaskDraft 
 }
 
 export function draftOf(settings: ProjectSettings): SettingsDraft {
-  const { builds, retention, approvals, review, tasks, triggers } = settings;
+  const { builds, retention, approvals, review, tasks, triggers, rollout } = settings;
+  const said = (value: unknown) => (value === undefined ? '' : String(value));
+  const saidDuration = (value: number | undefined) => (value === undefined ? '' : durationText(value));
   return {
+    rollout: {
+      waves: (rollout.waves ?? []).map(({ fraction, labels, regions, bakeTime }) => ({
+        row: nextRow(),
+        who: labels
+          ? labelText(labels)
+          : fraction !== undefined
+            ? `${Number((fraction * 100).toFixed(4))}%${regions ? ` in ${listText(regions)}` : ''}`
+            : listText(regions ?? []),
+        bakeTime: saidDuration(bakeTime),
+      })),
+      order: said(rollout.order),
+      successThreshold: said(rollout.successThreshold),
+      errorThreshold: said(rollout.errorThreshold),
+      errorCap: said(rollout.errorCap),
+      minimumReported: said(rollout.minimumReported),
+      progressDeadline: saidDuration(rollout.progressDeadline),
+      bakeTime: saidDuration(rollout.bakeTime),
+      autoRevert: said(rollout.autoRevert),
+    },
     builds: {
       maxConcurrent: builds.maxConcurrent === null ? '' : String(builds.maxConcurrent),
       priority: String(builds.priority),
@@ -132,13 +172,39 @@ function writtenTask(task: TaskDraft): Record<string, unknown> {
     : { ...base, url: task.url.trim(), ...(task.secret !== '' && { secret: task.secret }) };
 }
 
+/** `10%`, `10% in eu, us`, `group=canary`, `eu, us`. */
+function writtenWave({ who, bakeTime }: WaveDraft): Section {
+  const bake = bakeTime.trim() === '' ? {} : { bakeTime: bakeTime.trim() };
+  const share = /^([\d.]+\s*%)(?:\s+in\s+(.+))?$/.exec(who.trim());
+  if (share) return { fraction: share[1], ...(share[2] && { regions: listOf(share[2]) }), ...bake };
+  if (who.includes('=')) return { labels: labelsOf(who), ...bake };
+  return { ...(who.trim() && { regions: listOf(who) }), ...bake };
+}
+
+/** Only what was said: the rest is as the repository says. */
+function writtenRollout({ waves, order, autoRevert, ...rest }: SettingsDraft['rollout']): Section {
+  const numbers = ['successThreshold', 'errorThreshold', 'errorCap', 'minimumReported'] as const;
+  const durations = ['progressDeadline', 'bakeTime'] as const;
+  const said = (text: string) => text.trim() !== '';
+  return {
+    ...(waves.length > 0 && { waves: waves.map(writtenWave) }),
+    ...(order && { order }),
+    ...Object.fromEntries(numbers.filter((field) => said(rest[field])).map((field) => [field, decimalOf(rest[field])])),
+    ...Object.fromEntries(durations.filter((field) => said(rest[field])).map((field) => [field, rest[field].trim()])),
+    ...(autoRevert && { autoRevert: autoRevert === 'true' }),
+  };
+}
+
+const decimalOf = (text: string): unknown => (/^\d*\.?\d+$/.test(text.trim()) ? Number(text) : text);
+
 type Section = Record<string, unknown>;
 
 /** The settings as they are written, with what the form does not show kept as it was `before`. */
 export function writtenOf(draft: SettingsDraft, before: Section): Section {
-  const { builds, retention, approvals, review, triggers, tasks } = draft;
+  const { builds, retention, approvals, review, triggers, tasks, rollout } = draft;
   const written: Section = {
     ...before,
+    rollout: writtenRollout(rollout),
     builds: {
       maxConcurrent: builds.maxConcurrent.trim() === '' ? null : numberOf(builds.maxConcurrent),
       priority: numberOf(builds.priority),
@@ -187,7 +253,8 @@ export function problemsIn(written: unknown): Map<string, string> {
   for (const { path, message } of parsed.error?.issues ?? []) {
     // A list that is typed as one text: its parts are at fault as a whole. The rows of triggers and tasks are fields each.
     const at = path.map(String);
-    const whole = /^(triggers\.\d+\.\w+|tasks\.\w+\.\d+\.\w+|\w+\.\w+)/.exec(at.join('.'))?.[0] ?? at.join('.');
+    const whole =
+      /^(rollout\.waves\.\d+|triggers\.\d+\.\w+|tasks\.\w+\.\d+\.\w+|\w+\.\w+)/.exec(at.join('.'))?.[0] ?? at.join('.');
     if (!problems.has(whole)) problems.set(whole, message.replace(/^Invalid input: /, ''));
   }
   return problems;
