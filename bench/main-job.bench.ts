@@ -76,7 +76,7 @@ async function release({ api }: LocalStarling, repository: string) {
   const ended = await api.deployments.get.query({ id });
   if (ended.status !== 'SUCCEEDED') throw new Error(`the deployment ${ended.status}: ${ended.outcome}`);
   stages['commit to last machine'] = Date.now() - startedAt;
-  return { stages, bytes: ended.build.packBytes };
+  return { stages, bytes: ended.build.streamBytes };
 }
 
 async function makeRepository(folder: string, mebibytes: number): Promise<string> {

@@ -64,7 +64,11 @@ async function build(project: string, committed: string, built: string): Promise
     manifestBytes: 1,
     packDigest: '',
     packBytes: 1,
-    infoHash: '',
+    streamBytes: 1,
+    newBytes: 1,
+    chunkCount: 1,
+    newChunkCount: 1,
+    patchBytes: 0,
     fileCount: 1,
     createdAt: at(built),
   });

@@ -12,15 +12,18 @@ import { isNight } from '@starling/server/retention/night-sweep.ts';
 import { planSweep, sweep } from '@starling/server/retention/sweep.ts';
 import type { BuildStores } from '@starling/server/retention/sweep-bytes.ts';
 import { sweepBuilds } from '@starling/server/retention/sweep-bytes.ts';
+import { sweepPacks } from '@starling/server/retention/sweep-packs.ts';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  buildPacks,
   builds,
   deployments,
   jobLogPieces,
   jobs,
   machineProjects,
   machines,
+  packs,
   projects,
   replicas,
   versionKeys,
@@ -54,6 +57,8 @@ beforeEach(async () => {
     machines,
     deployments,
     replicas,
+    buildPacks,
+    packs,
     builds,
     jobLogPieces,
     jobs,
@@ -73,16 +78,17 @@ async function putBlob(store: BlobStore, key: string, text: string) {
 }
 
 /** A build that is so many days old, with bytes in every store. */
-async function buildOfAge(days: number, packDigest = someDigest()) {
-  const { build } = await addBuild(test.database, 'shop', { packDigest, packBytes: 4, manifestBytes: 8 });
+async function buildOfAge(days: number, packDigest = someDigest(), names: string[] = []) {
+  const { build } = await addBuild(test.database, 'shop', { packDigest, packBytes: 4, manifestBytes: 8, packs: names });
   const id = build.buildId;
   await test.database.execute(sql`update builds set created_at = now() - ${days} * interval '1 day' where id = ${id}`);
+  await test.database.execute(sql`update packs set stored_at = now() - interval '3 days'`);
   await test.database.update(replicas).set({ status: 'REPLICATED' }).where(eq(replicas.buildId, id));
   for (const store of everyStore()) {
     await putBlob(store, packKey(packDigest), 'pack');
     await putBlob(store, manifestKey(build.manifestDigest), 'manifest');
   }
-  return { ...build, id };
+  return { ...build, packDigest, id };
 }
 
 async function deployed(
@@ -168,7 +174,12 @@ describe('a sweep', () => {
     expect(plan).toMatchObject({ builds: [{ id: old.id, bytes: 12 }], bytesPerStore: 12, unfinished: 0 });
     expect(await isThere(stores.main, packKey(old.packDigest)), 'a plan changes nothing').toBe(true);
 
-    expect(await run()).toMatchObject({ expired: [old.id], swept: [{ id: old.id, freedBytes: 36 }], left: 0 });
+    expect(await run()).toMatchObject({
+      expired: [old.id],
+      swept: [{ id: old.id, freedBytes: 24 }],
+      packs: [{ digest: old.packDigest, freedBytes: 12 }],
+      left: 0,
+    });
     for (const store of everyStore()) {
       expect(await isThere(store, packKey(old.packDigest))).toBe(false);
       expect(await isThere(store, manifestKey(old.manifestDigest))).toBe(false);
@@ -177,7 +188,7 @@ describe('a sweep', () => {
     const [row] = await test.database.select().from(builds).where(eq(builds.id, old.id));
     expect(row?.sweptAt).toBeInstanceOf(Date);
     expect(await test.database.select().from(replicas).where(eq(replicas.buildId, old.id))).toEqual([]);
-    expect(await run()).toEqual({ expired: [], swept: [], rows: [], left: 0 });
+    expect(await run()).toEqual({ expired: [], swept: [], packs: [], rows: [], left: 0 });
     const audited = await test.database.execute(
       sql`select actor, details from audit_log where action = 'retention.sweep'`,
     );
@@ -188,26 +199,88 @@ describe('a sweep', () => {
     const old = await buildOfAge(30);
     await buildOfAge(1, old.packDigest);
     await buildOfAge(0);
-    expect(await run()).toMatchObject({ swept: [{ id: old.id, freedBytes: 24 }] });
+    expect(await run()).toMatchObject({ swept: [{ id: old.id, freedBytes: 24 }], packs: [] });
     for (const store of everyStore()) {
       expect(await isThere(store, packKey(old.packDigest))).toBe(true);
       expect(await isThere(store, manifestKey(old.manifestDigest))).toBe(false);
     }
   });
 
-  it('makes a build of the same tree upload anew, when it ends in the middle of the sweep', async () => {
+  it('keeps a pack for as long as any build that is kept borrows from it', async () => {
+    const old = await buildOfAge(30);
+    const young = await buildOfAge(1, someDigest(), [old.packDigest]);
+    await buildOfAge(0);
+    expect((await planSweep(test.database)).bytesPerStore).toBe(8);
+    expect(await run()).toMatchObject({ expired: [old.id], packs: [] });
+    await test.database.execute(sql`update builds set created_at = now() - interval '20 days' where id = ${young.id}`);
+    await buildOfAge(0);
+    expect((await planSweep(test.database)).bytesPerStore).toBe(16);
+    expect((await run()).packs.map(({ digest }) => digest).toSorted()).toEqual(
+      [old.packDigest, young.packDigest].toSorted(),
+    );
+    for (const store of everyStore()) expect(await isThere(store, packKey(old.packDigest))).toBe(false);
+  });
+
+  it('leaves a pack alone that a worker has noted and not recorded yet, and sweeps it when nobody does', async () => {
+    await addJob(test.database, 'shop');
+    const queue = jobQueue(test.database);
+    const [attempt] = await queue.take('w');
+    const pack = { digest: someDigest(), sizeBytes: 4, patchBytes: 0, infoHash: '' };
+    await queue.recordPack(attempt!, pack);
+    await putBlob(stores.main, packKey(pack.digest), 'pack');
+    expect((await run()).packs).toEqual([]);
+    await test.database.execute(sql`update packs set stored_at = now() - interval '3 days'`);
+    // Who stores it again makes it young again.
+    await queue.recordPack(attempt!, pack);
+    expect((await run()).packs).toEqual([]);
+    await test.database.execute(sql`update packs set stored_at = now() - interval '3 days'`);
+    expect((await run()).packs.map(({ digest }) => digest)).toEqual([pack.digest]);
+    expect(await isThere(stores.main, packKey(pack.digest))).toBe(false);
+  });
+
+  it('never deletes a pack that a build names which is recorded at the same moment', async () => {
     const old = await buildOfAge(30);
     for (const days of [0, 1]) await buildOfAge(days);
-    const { id } = await addJob(test.database, 'shop');
-    const [attempt] = await jobQueue(test.database).take('w');
-    expect(attempt!.jobId).toBe(id);
-    const again = finishedBuild(await jobQueue(test.database).reserveBuildId(attempt!), { packDigest: old.packDigest });
     await expireBuilds(test.database, 'shop');
-    await expect(jobQueue(test.database).complete(attempt!, again)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const queue = jobQueue(test.database);
+    const signal = new AbortController().signal;
+    for (let round = 0; round < 10; round += 1) {
+      await addJob(test.database, 'shop');
+      const [attempt] = await queue.take('w');
+      const names = { packDigest: null, packBytes: 0, packs: [old.packDigest] };
+      const build = finishedBuild(await queue.reserveBuildId(attempt!), names);
+      const [recorded, swept] = await Promise.allSettled([
+        queue.complete(attempt!, build),
+        sweepPacks(test.database, stores, { most: 10, signal }),
+      ]);
+      const isThereStill = await isThere(stores.main, packKey(old.packDigest));
+      if (recorded.status === 'fulfilled') expect(isThereStill, 'a recorded build has its bytes').toBe(true);
+      else expect(recorded.reason).toMatchObject({ code: 'UNAVAILABLE' });
+      if (swept.status === 'fulfilled' && swept.value.length > 0) expect(recorded.status).toBe('rejected');
+      if (recorded.status === 'rejected') {
+        await expect(queue.complete(attempt!, build), 'gone is gone').rejects.toMatchObject({ code: 'UNAVAILABLE' });
+        return;
+      }
+    }
+  });
+
+  it('takes no pack on that is being deleted, and a new one once it is gone', async () => {
+    const old = await buildOfAge(30);
+    for (const days of [0, 1]) await buildOfAge(days);
+    await expireBuilds(test.database, 'shop');
+    await addJob(test.database, 'shop');
+    const queue = jobQueue(test.database);
+    const [attempt] = await queue.take('w');
+    const pack = { digest: old.packDigest, sizeBytes: 4, patchBytes: 0, infoHash: '' };
+    await test.database.execute(sql`update packs set deleting_at = now() where digest = ${pack.digest}`);
+    await expect(queue.recordPack(attempt!, pack)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await run();
-    await expect(jobQueue(test.database).complete(attempt!, again), 'its upload may have been swept').rejects.toThrow();
-    await test.database.execute(sql`update jobs set started_at = now() where id = ${id}`);
-    expect(await jobQueue(test.database).complete(attempt!, again)).toMatchObject({ recorded: true });
+    await queue.recordPack(attempt!, pack);
+    const build = finishedBuild(await queue.reserveBuildId(attempt!), {
+      packDigest: pack.digest,
+      packs: [pack.digest],
+    });
+    expect(await queue.complete(attempt!, build)).toMatchObject({ recorded: true });
   });
 
   it('goes on after being cut off at any point', async () => {
@@ -232,9 +305,13 @@ describe('a sweep', () => {
         regions: new Map([...stores.regions].map(([name, store]) => [name, dying(store)])),
       };
       const signal = new AbortController().signal;
-      await expect(sweepBuilds(test.database, cutStores, { most: 1, signal })).rejects.toThrow('killed here');
-      expect((await planSweep(test.database)).unfinished).toBe(1);
+      const cutSweep = async () => {
+        await sweepBuilds(test.database, cutStores, { most: 1, signal });
+        await sweepPacks(test.database, cutStores, { most: 1, signal });
+      };
+      await expect(cutSweep()).rejects.toThrow('killed here');
       await run();
+      expect((await planSweep(test.database)).unfinished).toBe(0);
       for (const store of everyStore()) expect(await isThere(store, packKey(old.packDigest)), `cut ${cut}`).toBe(false);
     }
   });

@@ -82,7 +82,7 @@ it('brings a completed build to every region and records bytes and times', async
     expect(row.bytesDone).toBe(row.bytesTotal);
     expect(row.finishedAt!.getTime()).toBeGreaterThanOrEqual(row.startedAt!.getTime());
   }
-  const copy = await readFile(join(folder, 'eu', packKey(build.packDigest)));
+  const copy = await readFile(join(folder, 'eu', packKey(build.packDigest!)));
   expect(copy.equals(packBytes)).toBe(true);
 });
 
@@ -91,7 +91,7 @@ it('does not believe a copy whose bytes differ: it is deleted and copied again',
   const rotten = Buffer.from(packBytes);
   rotten[1_000]! ^= 1;
   const eu = stores.get('eu')!;
-  await eu.upload(packKey(build.packDigest), {
+  await eu.upload(packKey(build.packDigest!), {
     sizeBytes: rotten.length,
     read: (start, end) => Readable.from([rotten.subarray(start, end)]),
   });
@@ -103,7 +103,7 @@ it('does not believe a copy whose bytes differ: it is deleted and copied again',
   }, 20_000);
   await test.database.update(replicas).set({ nextAttemptAt: new Date(0) });
   await vi.waitFor(async () => expect((await rowsOf(build.buildId))[0]!.status).toBe('REPLICATED'), 20_000);
-  const copy = await readFile(join(folder, 'eu', packKey(build.packDigest)));
+  const copy = await readFile(join(folder, 'eu', packKey(build.packDigest!)));
   expect(copy.equals(packBytes)).toBe(true);
 });
 
@@ -146,4 +146,33 @@ it('goes on with a copy that an earlier leader left COPYING', async () => {
     20_000,
   );
   expect((await readdir(join(folder, 'eu/packs'))).filter((name) => name.endsWith('.partial'))).toEqual([]);
+});
+
+it('copies only the packs that a region lacks, and counts only them', async () => {
+  const { build: one } = await addStoredBuild('six');
+  const loop = start();
+  const replicated = async (id: string) =>
+    vi.waitFor(
+      async () => expect((await rowsOf(id)).map((row) => row.status)).toEqual(['REPLICATED', 'REPLICATED']),
+      20_000,
+    );
+  await replicated(one.buildId);
+  const bytes = randomBytes(10_000);
+  const manifestBytes = randomBytes(2_000);
+  const { build: two } = await addBuild(test.database, 'six', {
+    packDigest: await put(bytes, packKey),
+    packBytes: bytes.length,
+    manifestDigest: await put(manifestBytes, manifestKey),
+    manifestBytes: manifestBytes.length,
+    packs: [one.packDigest!],
+  });
+  // What was checked in one region before is not checked again; where it has gone, it is copied again.
+  await stores.get('us')!.delete(packKey(one.packDigest!));
+  loop.nudge();
+  await replicated(two.buildId);
+  expect((await rowsOf(two.buildId)).map((row) => [row.region, row.bytesTotal])).toEqual([
+    ['eu', 12_000],
+    ['us', 312_000],
+  ]);
+  expect(await stores.get('us')!.sizeOf(packKey(one.packDigest!))).toBe(300_000);
 });

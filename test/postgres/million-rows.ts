@@ -55,9 +55,10 @@ const jobsAndDeployments = [
    select id, project, priority, worker_labels from jobs where status = 'QUEUED'`,
   `insert into jobs_taken (job_id, project) select id, project from jobs where status = 'RUNNING'`,
   `insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
-     manifest_bytes, pack_digest, pack_bytes, info_hash, file_count, created_at)
+     manifest_bytes, stream_bytes, new_bytes, chunk_count, new_chunk_count, pack_digest, pack_bytes, patch_bytes,
+     file_count, created_at)
    select project || '@' || substr(commit_sha, 1, 12), project, commit_sha, id, 'Ada', 'Change something',
-     created_at - interval '1 hour', '', 1, '', 1, '', 1, finished_at
+     created_at - interval '1 hour', '', 1, 1, 1, 1, 1, '', 1, 0, 1, finished_at
    from jobs where status = 'SUCCEEDED'`,
   `insert into job_stage_times (job_id, attempt, stage, started_at, finished_at)
    select id, 1, s.stage, started_at + place * interval '30 s', started_at + (place + 1) * interval '30 s'

@@ -55,9 +55,14 @@ export function finishedBuild(buildId: string, overrides: Partial<FinishedBuild>
     committedAt: new Date(0),
     manifestDigest: someDigest(),
     manifestBytes: 1_000,
+    streamBytes: 100_000,
+    newBytes: 90_000,
+    chunkCount: 12,
+    newChunkCount: 10,
     packDigest: someDigest(),
     packBytes: 50_000,
-    infoHash: someSha(),
+    patchBytes: 0,
+    packs: [],
     fileCount: 3,
     ...overrides,
   };
@@ -77,6 +82,11 @@ export async function addBuild(
   while (attempt && attempt.jobId !== id) [attempt] = await queue.take('test-worker');
   if (!attempt) throw new Error(`job ${id} could not be taken`);
   const build = finishedBuild(await queue.reserveBuildId(attempt), overrides);
+  if (build.packDigest) {
+    const { packDigest: digest, packBytes: sizeBytes, patchBytes } = build;
+    await queue.recordPack(attempt, { digest, sizeBytes, patchBytes, infoHash: someSha() });
+    build.packs = [...new Set([...build.packs, digest])];
+  }
   await queue.complete(attempt, build);
   return { attempt, build };
 }

@@ -115,7 +115,7 @@ async function missingBlobs(fleet: SoakFleet, rows: (typeof builds.$inferSelect)
   for (const region of fleet.regions) {
     const store = openBlobStore(fleet.blobsOf(region));
     for (const { packDigest, packBytes, manifestDigest, manifestBytes } of rows) {
-      if ((await store.sizeOf(packKey(packDigest))) !== packBytes) missing += 1;
+      if (packDigest && (await store.sizeOf(packKey(packDigest))) !== packBytes) missing += 1;
       if ((await store.sizeOf(manifestKey(manifestDigest))) !== manifestBytes) missing += 1;
     }
   }

@@ -207,7 +207,7 @@ describe('an agent', () => {
     await writeFile(join(scene.folder, 'packs', one.packSha256), Buffer.alloc(one.packBytes.length, 'x'));
     await scene.start();
     scene.hub.publishKey(sampleKey(1, null, { candidate: forAll(one.target) }));
-    expect((await scene.hub.untilStep('FAILED', 1)).detail).toContain('after it was fetched a second time');
+    expect((await scene.hub.untilStep('FAILED', 1)).detail).toContain('also the second time');
     expect(scene.swarm.fetched).toEqual([one.packSha256, one.packSha256]);
     expect(await readdir(join(scene.data, 'packs'))).toEqual([]);
   });

@@ -32,6 +32,8 @@ export interface AgentOptions {
   log: Logger;
   clock?: Clock;
   freeBytes?: FreeBytes;
+  /** As much of a pack as this comes straight from the hub, more from the swarm; 2 MiB by default. */
+  smallFetchBytes?: number;
   watchJournal?: (project: string, ...rest: Parameters<JournalWatch>) => void | Promise<void>;
   /** Told when the agent found a defect of its own and must not go on; by default it is thrown. */
   onDefect?: (error: unknown) => void;
@@ -136,6 +138,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         clock,
         log: log.child({ project: name }),
         freeBytes: options.freeBytes ?? freeBytes,
+        smallFetchBytes: options.smallFetchBytes,
         watchJournal: options.watchJournal && ((...rest) => options.watchJournal?.(name, ...rest)),
         prunePacks,
         report: (content) => void outbox.append(content),

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import type { HubAccess } from './control/hub-access.ts';
 import type { FreeBytes } from './fetch/disk-space.ts';
-import { downloadManifest } from './fetch/manifest-download.ts';
+import { HubBytes } from './fetch/hub-bytes.ts';
 import type { PackSwarms } from './fetch/pack-swarms.ts';
 import { Journal, type JournalWatch } from './machine/journal.ts';
 import { ProjectMachine } from './machine/project-machine.ts';
@@ -27,12 +27,16 @@ export interface ProjectOptions {
   clock: Clock;
   log: Logger;
   freeBytes: FreeBytes;
+  smallFetchBytes: number | undefined;
   watchJournal: JournalWatch | undefined;
   prunePacks: () => Promise<void>;
   report: (content: ReportContent) => void;
   send: (frame: AgentFrame) => void;
   onDefect: (error: unknown) => void;
 }
+
+/** Below this, being in a swarm costs more than the hub saves. */
+const defaultSmallFetchBytes = 2 * 1024 * 1024;
 
 /** All that the agent has for one project. */
 export interface Project {
@@ -77,8 +81,9 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     clock,
     log,
     freeBytes: options.freeBytes,
-    downloadManifest: (digest, signal) =>
-      downloadManifest(digest, { hubUrl: config.hubUrl, access, clock, onWaiting: note }, signal),
+    hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, onWaiting: note }),
+    smallFetchBytes: options.smallFetchBytes ?? defaultSmallFetchBytes,
+    prepared: undefined,
     prunePacks: options.prunePacks,
     note,
     progress: (progress) => options.send({ type: 'progress', progress: { project: name, ...progress } }),

@@ -55,11 +55,10 @@ describe('the agent process', () => {
   /** A build of 3 MiB whose program runs, seeded by a real member of the swarm as a hub would. */
   async function deployThroughSwarm() {
     const tree = { 'run.sh': 'exec sleep 600\n', data: 'starling '.repeat(350_000) };
-    const build = sampleBuild('a1', tree, { command: 'exec sh run.sh' }, { realTorrent: true });
+    const build = sampleBuild('a1', tree, { command: 'exec sh run.sh' });
     await publish(scene.folder, build);
     const seeder = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10 });
-    const manifest = JSON.parse(build.manifestBytes.toString());
-    await seeder.join(manifest.pack, join(scene.folder, 'packs', build.packSha256));
+    await seeder.join(build.pack, join(scene.folder, 'packs', build.packSha256));
     scene.hub.publishKey(sampleKey(1, build.target));
     await scene.hub.until('an announcement', ({ frames }) => frames.some(({ type }) => type === 'announce'));
     scene.hub.send({ type: 'peers', infoHash: build.infoHash, peers: [seeder.address] });

@@ -109,7 +109,7 @@ export async function runMainJob({
           show(now.notDeployableBecause ?? 'everywhere');
           return now.deployable ? now : undefined;
         });
-        return `${formatBytes(build.packBytes)} to ${build.replicas.map((replica) => replica.region).join(', ')}`;
+        return `${formatBytes(build.streamBytes)}, ${formatBytes(build.packBytes)} of it new, to ${build.replicas.map((replica) => replica.region).join(', ')}`;
       },
     },
     {

@@ -232,6 +232,8 @@ const worker = z.object({
   STARLING_HEARTBEAT_EVERY: duration('15s'),
   STARLING_POLL_EVERY: duration('5s'),
   STARLING_WORKER_LABELS: labelList,
+  STARLING_MANIFEST_PUBLIC_KEYS: fileTexts.optional(),
+  STARLING_TREE_BUDGET: z.union([z.literal('0').transform(() => 0), byteSize]).prefault('20GiB'),
   STARLING_DRAIN_ON_STOP: duration('0s').refine((ms) => ms <= longestDrainMs, 'must be at most 24h'),
 });
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { systemClock } from '@starling/shared/clock.ts';
-import { Signer } from '@starling/shared/signing.ts';
+import { Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import { openBlobStore } from './blobs/open-store.ts';
 import type { JobQueue } from './builder/ports.ts';
 import { startWorker } from './builder/worker.ts';
@@ -35,13 +35,16 @@ export async function runWorker(config: WorkerConfig): Promise<void> {
     complete: (attempt, build, next) => jobs.complete(attempt, build, registration?.held ? next : undefined),
   };
   // First, because it locks the data folder: whoever was registered from there is dead from then on.
+  const signer = new Signer('manifest', config.STARLING_MANIFEST_SIGNING_KEY);
   const worker = await startWorker({
     name,
     labels: config.STARLING_WORKER_LABELS,
     dataDir: config.STARLING_DATA,
     queue,
     blobs: openBlobStore(config.STARLING_BLOBS),
-    signer: new Signer('manifest', config.STARLING_MANIFEST_SIGNING_KEY),
+    signer,
+    trusted: new TrustedKeys('manifest', [signer.publicPem, ...(config.STARLING_MANIFEST_PUBLIC_KEYS ?? [])]),
+    treeBudgetBytes: config.STARLING_TREE_BUDGET,
     environment: recipeEnvironment(),
     clock: systemClock,
     log,

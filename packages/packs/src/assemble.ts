@@ -5,7 +5,7 @@ import type { StreamFile } from './file-stream.ts';
 import type { Failure } from './make-parts.ts';
 import type { TreeEntry } from './manifest.ts';
 import type { Plan } from './plan.ts';
-import { ThreadPool } from './thread-pool.ts';
+import { ThreadPool, threadsFor } from './thread-pool.ts';
 import { finishFolders, prepareFolders, streamFilesOf } from './tree-files.ts';
 
 export interface AssembleRequest {
@@ -53,7 +53,7 @@ async function assemble(request: AssembleRequest): Promise<Assembled> {
   const pool = new ThreadPool({
     streams: streamsOf(request),
     writable: ['target'],
-    ...(request.threads === undefined ? {} : { threads: request.threads }),
+    threads: request.threads ?? threadsFor(bytesTotal),
   });
   try {
     await eachFile(pool, 'makeFiles', request);

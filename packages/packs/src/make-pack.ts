@@ -4,9 +4,10 @@ import { maxTargetBytes } from './delta-format.ts';
 import type { EncodeJob, Levels } from './encode-stretch.ts';
 import type { StreamFile } from './file-stream.ts';
 import type { ManifestPatch } from './manifest.ts';
+import { limits } from './manifest-codec.ts';
 import { PackPart } from './pack-part.ts';
 import { WindowFinder } from './reference-window.ts';
-import { ThreadPool } from './thread-pool.ts';
+import { ThreadPool, threadsFor } from './thread-pool.ts';
 
 export interface Location {
   /** SHA-256 of the pack. */
@@ -17,6 +18,8 @@ export interface Location {
 
 export interface PackJob {
   files: readonly StreamFile[];
+  /** Told all chunks before `known` is asked for any of them. */
+  onCut?: (chunks: readonly Chunk[]) => void;
   /** Where a live pack already has a chunk. */
   known: (digest: string) => Location | undefined;
   /** The build that patches are made against, unpacked on this machine. */
@@ -58,7 +61,7 @@ export async function makePack(job: PackJob): Promise<MadePack> {
   const { files, previous } = job;
   const pool = new ThreadPool({
     streams: { tree: files, ...(previous ? { previous: previous.files } : {}) },
-    ...(job.threads === undefined ? {} : { threads: job.threads }),
+    threads: job.threads ?? threadsFor(sizeOf(files)),
   });
   try {
     return await makePackWith(pool, job);
@@ -74,6 +77,7 @@ async function makePackWith(pool: ThreadPool, job: PackJob): Promise<MadePack> {
     ...aborting,
     onProgress: (done, total) => job.onProgress?.('chunk', done, total),
   });
+  job.onCut?.(tree.chunks);
   const chunks: MadePack['chunks'] = [];
   const stretches = findStretches(tree.chunks, job.known, chunks);
   if (stretches.length === 0) return { chunks, patches: [] };
@@ -109,7 +113,7 @@ async function makePackWith(pool: ThreadPool, job: PackJob): Promise<MadePack> {
         job.onProgress?.('encode', start, tree.sizeBytes);
         const { patch, referenceStart, referenceLength } = encoded;
         if (patch.length === 0) return;
-        const depth = 1 + (job.depthOf?.(referenceStart, referenceLength) ?? 0);
+        const depth = Math.min(limits.depth, 1 + (job.depthOf?.(referenceStart, referenceLength) ?? 0));
         const [patchOffset, length] = [patchPart.sizeBytes, patch.length];
         patches.push({ offset: patchOffset, length, firstChunk, chunkCount, referenceStart, referenceLength, depth });
         await patchPart.append(patch);

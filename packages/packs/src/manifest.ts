@@ -60,7 +60,7 @@ export interface BuildManifest {
   signature?: { keyId: string; value: Uint8Array };
 }
 
-export function streamBytesOf(manifest: Pick<BuildManifest, 'chunks'>): number {
+export function streamBytesOf(manifest: { chunks: readonly { length: number }[] }): number {
   return manifest.chunks.reduce((sum, { length }) => sum + length, 0);
 }
 

@@ -2,9 +2,10 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { StreamFile } from './file-stream.ts';
 import type { Job, JobKind, JobResult } from './jobs.ts';
+import { JobRunner } from './run-job.ts';
 
 export interface PoolOptions {
-  /** As many as there are processors, at most 8, by default. */
+  /** As many as there are processors, at most 8, by default; with 0 the caller's own thread does the work. */
   threads?: number;
   /** The streams that jobs may name, each a list of files. */
   streams: Record<string, readonly StreamFile[]>;
@@ -20,6 +21,15 @@ interface Waiting {
   reject: (thrown: unknown) => void;
 }
 
+const worthThreadsBytes = 1024 * 1024;
+const worthAThreadBytes = 4 * 1024 * 1024;
+
+/** How many threads are worth starting for so many bytes: none for what is done sooner than a thread has begun. */
+export function threadsFor(bytes: number): number {
+  if (bytes < worthThreadsBytes) return 0;
+  return Math.min(8, availableParallelism(), 1 + Math.floor(bytes / worthAThreadBytes));
+}
+
 /**
  * Threads that each do one job at a time. What they do is in jobs.ts. A job that throws rejects its promise; a thread
  * that dies rejects all, as nobody can say what it had done.
@@ -30,10 +40,12 @@ export class ThreadPool {
   readonly #all: Worker[];
   readonly #running = new Map<Worker, Waiting>();
   readonly #queue: Waiting[] = [];
+  readonly #inline: JobRunner | undefined;
   #failure: Error | undefined;
 
   constructor({ threads = Math.min(8, availableParallelism()), streams, writable = [] }: PoolOptions) {
     this.threads = threads;
+    this.#inline = threads === 0 ? new JobRunner(streams, writable) : undefined;
     this.#all = Array.from({ length: threads }, () => {
       const worker = new Worker(new URL('./thread.ts', import.meta.url), {
         workerData: { streams, writable },
@@ -51,6 +63,7 @@ export class ThreadPool {
 
   run<Kind extends JobKind>(kind: Kind, job: Job<Kind>): Promise<JobResult<Kind>> {
     if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#inline) return this.#runInline(this.#inline, { kind, ...job });
     return new Promise((resolve, reject) => {
       this.#queue.push({ job: { kind, ...job }, resolve, reject });
       this.#next();
@@ -92,7 +105,14 @@ export class ThreadPool {
 
   async close(): Promise<void> {
     this.#failure ??= new Error('the threads were ended');
+    this.#inline?.close();
     await Promise.all(this.#all.map((worker) => worker.terminate()));
+  }
+
+  /** Others get their turn between two jobs. */
+  async #runInline<Result>(runner: JobRunner, job: { kind: JobKind }): Promise<Result> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    return runner.run(job) as Result;
   }
 
   #next(): void {

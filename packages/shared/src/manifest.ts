@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { hooks, programLimits, userName } from './lifecycle.ts';
-import { buildId, commitSha, infoHashHex, projectName, sha256Hex } from './words.ts';
+import { commitSha, infoHashHex, projectName, sha256Hex } from './words.ts';
 
-// The manifest names every byte of a build. The tree's file contents, one after another in the order of
-// their paths, are the pack: one immutable object in the blob stores and one torrent in the swarm. So a file
-// is a range of the pack, and packing the same tree anywhere gives the same pack.
+// What a manifest says that is not about bytes, and what is a path and a link of an artifact. The manifest itself, with
+// its chunks and packs, is in packages/packs.
 
-export const maxManifestBytes = 32 * 1024 * 1024;
-export const maxEntries = 100_000;
+export const maxManifestBytes = 64 * 1024 * 1024;
+export const maxEntries = 1_000_000;
 
 /** A path inside the artifact: relative, `/` between names, no empty, `.` or `..` names, no backslash or NUL. */
 export const artifactPath = z
@@ -19,21 +18,7 @@ export const artifactPath = z
     'a path in an artifact is relative and has no empty, "." or ".." part',
   );
 
-const file = z.object({
-  type: z.literal('file'),
-  path: artifactPath,
-  executable: z.boolean(),
-  sizeBytes: z.number().int().nonnegative(),
-  /** Where the file's bytes begin in the pack. */
-  offset: z.number().int().nonnegative(),
-  sha256: sha256Hex,
-});
-const link = z.object({ type: z.literal('link'), path: artifactPath, target: z.string().min(1).max(1024) });
-const directory = z.object({ type: z.literal('directory'), path: artifactPath });
-export const artifactEntry = z.discriminatedUnion('type', [file, link, directory]);
-export type ArtifactEntry = z.infer<typeof artifactEntry>;
-export type ArtifactFile = z.infer<typeof file>;
-
+/** A pack as the swarm knows it. */
 export const pack = z.object({
   sha256: sha256Hex,
   sizeBytes: z.number().int().positive(),
@@ -73,9 +58,8 @@ export const runSpec = z.object({
 });
 export type RunSpec = z.infer<typeof runSpec>;
 
-export const manifest = z.object({
-  format: z.literal(1),
-  build: buildId,
+/** The details of a manifest: JSON within it, under the same signature. Members that a reader does not know are kept out. */
+export const buildDetails = z.object({
   project: projectName,
   provenance: z.object({
     repositoryUrl: z.string(),
@@ -85,42 +69,9 @@ export const manifest = z.object({
     startedAt: z.number().int(),
     finishedAt: z.number().int(),
   }),
-  entries: z.array(artifactEntry).min(1).max(maxEntries),
-  pack,
   run: runSpec,
-  signature: z.object({ keyId: z.string().max(64), value: z.string().max(128) }),
 });
-export type Manifest = z.infer<typeof manifest>;
-export type UnsignedManifest = Omit<Manifest, 'signature'>;
-
-/**
- * What is wrong with the tree that the entries describe, or undefined: the files must tile the pack exactly, in
- * path order, no path may stand twice or lie below a file or link, and no link may lead out of the tree.
- */
-export function treeDefect(entries: readonly ArtifactEntry[], packSizeBytes: number): string | undefined {
-  let offset = 0;
-  let previous = '';
-  const leaves = new Set<string>();
-  for (const entry of entries) {
-    if (previous !== '' && comparePaths(previous, entry.path) >= 0)
-      return `${entry.path} is out of order or stands twice`;
-    previous = entry.path;
-    for (let end = entry.path.lastIndexOf('/'); end > 0; end = entry.path.lastIndexOf('/', end - 1)) {
-      if (leaves.has(entry.path.slice(0, end)))
-        return `${entry.path} lies below ${entry.path.slice(0, end)}, which is no directory`;
-    }
-    if (entry.type !== 'directory') leaves.add(entry.path);
-    if (entry.type === 'link' && leavesTheTree(entry.path, entry.target)) {
-      return `the link ${entry.path} leads out of the artifact, to ${entry.target}`;
-    }
-    if (entry.type === 'file') {
-      if (entry.offset !== offset)
-        return `${entry.path} begins at ${entry.offset} of the pack, where ${offset} was expected`;
-      offset += entry.sizeBytes;
-    }
-  }
-  return offset === packSizeBytes ? undefined : `the files have ${offset} bytes together, the pack ${packSizeBytes}`;
-}
+export type BuildDetails = z.infer<typeof buildDetails>;
 
 /** The order of paths in a manifest: by UTF-16 code unit, the same on every machine and in every locale. */
 export function comparePaths(a: string, b: string): number {

@@ -35,6 +35,8 @@ export function keyIdOf(publicKey: KeyObject): string {
 /** Signs documents of one kind. Throws when `privatePem` is not an Ed25519 private key. */
 export class Signer {
   readonly keyId: string;
+  /** For whoever is to trust what is signed. */
+  readonly publicPem: string;
   readonly #privateKey: KeyObject;
   readonly #kind: DocumentKind;
 
@@ -43,12 +45,19 @@ export class Signer {
     if (this.#privateKey.asymmetricKeyType !== 'ed25519')
       throw new TypeError('a signing key must be an Ed25519 private key');
     this.#kind = kind;
-    this.keyId = keyIdOf(createPublicKey(this.#privateKey));
+    const publicKey = createPublicKey(this.#privateKey);
+    this.keyId = keyIdOf(publicKey);
+    this.publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
   }
 
   sign<T extends object>(document: T): T & { signature: Signature } {
     const value = sign(null, signedBytes(this.#kind, document), this.#privateKey).toString('base64');
     return { ...document, signature: { keyId: this.keyId, value } };
+  }
+
+  /** Signs a document that is not JSON: 64 bytes, over `starling <kind>`, a line end and the document. */
+  signBytes(bytes: Uint8Array): Buffer<ArrayBuffer> {
+    return Buffer.from(sign(null, prefixed(this.#kind, bytes), this.#privateKey));
   }
 }
 
@@ -78,8 +87,21 @@ export class TrustedKeys {
       value.toString('base64') === signature.value && verify(null, signedBytes(this.#kind, document), key, value);
     return holds ? undefined : 'its signature does not match its content';
   }
+
+  /** As `refusal`, for a document that is not JSON. */
+  refusalOfBytes(bytes: Uint8Array, signature: { keyId: string; value: Uint8Array } | undefined): string | undefined {
+    if (!signature) return 'it is not signed';
+    const key = this.#keys.get(signature.keyId);
+    if (!key) return `its signing key ${signature.keyId} is not trusted here`;
+    const holds = verify(null, prefixed(this.#kind, bytes), key, signature.value);
+    return holds ? undefined : 'its signature does not match its content';
+  }
 }
 
 function signedBytes(kind: DocumentKind, document: object): Buffer {
-  return Buffer.from(`starling ${kind}\n${canonicalJson({ ...document, signature: undefined })}`);
+  return prefixed(kind, Buffer.from(canonicalJson({ ...document, signature: undefined })));
+}
+
+function prefixed(kind: DocumentKind, bytes: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`starling ${kind}\n`), bytes]);
 }

@@ -1,5 +1,6 @@
 /// <reference path="./webtorrent.d.ts" />
 import { createHash, type Hash } from 'node:crypto';
+import { StarlingError } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import bencode from 'bencode';
 
@@ -117,4 +118,27 @@ export function pieceDigests(pack: Pack): Buffer[] {
 
 function sha1(bytes: Uint8Array): string {
   return createHash('sha1').update(bytes).digest('hex');
+}
+
+/** A pack as a manifest lists it, for the swarm. Throws INVALID_INPUT when its torrent is not one that fits. */
+export function packOf({
+  digest,
+  sizeBytes,
+  torrentInfo,
+}: {
+  digest: string;
+  sizeBytes: number;
+  torrentInfo: Uint8Array;
+}): Pack {
+  let pieceLength = 0;
+  try {
+    pieceLength = Number((bencode.decode(Buffer.from(torrentInfo)) as Record<string, unknown>)['piece length']);
+  } catch {
+    // What is not readable fits no pack either, which is said below.
+  }
+  const torrent = { infoHash: sha1(torrentInfo), info: Buffer.from(torrentInfo).toString('base64'), pieceLength };
+  const pack = { sha256: digest, sizeBytes, torrent };
+  const defect = checkTorrent(pack);
+  if (defect === undefined) return pack;
+  throw new StarlingError('INVALID_INPUT', `pack ${digest}: the torrent ${defect}`, { field: 'pack.torrent' });
 }

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestClock } from '@starling/shared/clock.ts';
 import type { AgentFrame } from '@starling/shared/hub-protocol.ts';
-import { manifest as manifestSchema } from '@starling/shared/manifest.ts';
+import type { Pack } from '@starling/shared/manifest.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
 import { sampleBuild } from '../testing/sample-build.ts';
 import { PackSwarms } from './pack-swarms.ts';
 
-const packOf = (sha: string) =>
-  manifestSchema.parse(JSON.parse(sampleBuild(sha, { file: sha }).manifestBytes.toString())).pack;
+const packOf = (sha: string) => sampleBuild(sha, { file: sha }).pack;
+const whole = (...packs: Pack[]) => packs.map((pack) => ({ pack, ranges: [[0, pack.sizeBytes] as const] }));
 const [one, two] = [packOf('a1'), packOf('b2')];
 
 let folder: string;
@@ -32,18 +32,18 @@ afterEach(async () => {
 });
 
 it('joins a pack that two projects share once, and leaves it when neither wants it', async () => {
-  await Promise.all([packs.holdOnly('a', [one]), packs.holdOnly('b', [one, two])]);
+  await Promise.all([packs.holdOnly('a', whole(one)), packs.holdOnly('b', whole(one, two))]);
   expect(swarm.joined).toEqual(new Set([one.torrent.infoHash, two.torrent.infoHash]));
-  await packs.holdOnly('b', []);
+  await packs.holdOnly('b', whole());
   expect(swarm.joined).toEqual(new Set([one.torrent.infoHash]));
   expect(frames).toContainEqual({ type: 'withdraw', infoHash: two.torrent.infoHash });
-  await packs.holdOnly('a', [two]);
+  await packs.holdOnly('a', whole(two));
   expect(swarm.joined).toEqual(new Set([two.torrent.infoHash]));
 });
 
 it('announces every swarm every 2 s', async () => {
   packs.start();
-  await packs.holdOnly('a', [one]);
+  await packs.holdOnly('a', whole(one));
   const announced = () => frames.filter(({ type }) => type === 'announce').length;
   const before = announced();
   await clock.advance(6_000);
@@ -52,10 +52,10 @@ it('announces every swarm every 2 s', async () => {
 
 it('deletes the packs that nobody needs, but none that is in a swarm', async () => {
   for (const name of [one.sha256, two.sha256, 'old']) await writeFile(join(folder, name), '');
-  await packs.holdOnly('a', [one]);
+  await packs.holdOnly('a', whole(one));
   await packs.prune(new Set([two.sha256]));
   expect((await readdir(folder)).sort()).toEqual([one.sha256, two.sha256].sort());
-  await packs.discard(one);
+  await packs.discard(one.sha256);
   expect(swarm.joined.size).toBe(0);
   expect(await readdir(folder)).toEqual([two.sha256]);
 });

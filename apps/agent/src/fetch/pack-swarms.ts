@@ -4,7 +4,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import type { AgentFrame, HandedPeer, RackSlice } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
-import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
+import type { ByteRange, Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
 import { namesIn } from '../lib/folders.ts';
 
@@ -18,8 +18,18 @@ export interface PackSwarmsOptions {
   send: (frame: AgentFrame) => void;
 }
 
+/** A pack and what is wanted of it. */
+export interface WantedPack {
+  pack: Pack;
+  ranges: readonly ByteRange[];
+}
+
 interface Held {
   pack: Pack;
+  /** What anybody wants of it; it only grows while the pack is held. */
+  ranges: ByteRange[];
+  /** How many of the ranges the membership was told of. */
+  toldRanges: number;
   /** The projects that want it; when the last lets go, the swarm is left. */
   holders: Set<string>;
   membership: Membership | undefined;
@@ -54,26 +64,46 @@ export class PackSwarms {
     return join(this.#options.folder, sha256);
   }
 
+  /** Where small parts of a pack are kept that came straight from the hub: too small to be served to others. */
+  rangesPath(sha256: string): string {
+    return `${this.path(sha256)}.ranges`;
+  }
+
+  /** Deletes what came straight from the hub. */
+  async discardRanges(sha256: string): Promise<void> {
+    await rm(this.rangesPath(sha256), { force: true });
+  }
+
   /**
-   * Joins the packs that `project` wants and leaves those it held before and no longer wants. Rejects when the first
-   * of them cannot be joined; the others are only served to others, and a failure there is logged.
+   * Joins the packs of which `project` wants something, and those that it only serves, and leaves those it held before and
+   * no longer wants. Rejects when one that it wants something of cannot be joined; a failure of others is logged.
    */
-  async holdOnly(project: string, packs: readonly Pack[]): Promise<void> {
-    const wanted = new Set(packs.map(({ sha256 }) => sha256));
+  async holdOnly(project: string, wanted: readonly WantedPack[], served: readonly Pack[] = []): Promise<void> {
+    const all = [...wanted, ...served.map((pack) => ({ pack, ranges: [] }))];
+    const names = new Set(all.map(({ pack }) => pack.sha256));
     const left = [...this.#held.values()].filter(
-      ({ holders, pack }) => holders.has(project) && !wanted.has(pack.sha256),
+      ({ holders, pack }) => holders.has(project) && !names.has(pack.sha256),
     );
     for (const { holders } of left) holders.delete(project);
-    for (const pack of packs) {
-      const held = this.#held.get(pack.sha256) ?? { pack, holders: new Set(), membership: undefined };
+    for (const { pack, ranges } of all) {
+      const held = this.#held.get(pack.sha256) ?? {
+        pack,
+        ranges: [],
+        toldRanges: 0,
+        holders: new Set(),
+        membership: undefined,
+      };
       held.holders.add(project);
+      held.ranges.push(...ranges);
       this.#held.set(pack.sha256, held);
     }
-    const [first, ...rest] = packs.map((pack) => this.#settle(pack));
-    const others = [...rest, ...left.map(({ pack }) => this.#settle(pack))].map((work) =>
-      work.catch((thrown) => this.#options.log.warn({ err: thrown }, `a pack cannot be served: ${messageOf(thrown)}`)),
+    const needed = wanted.map(({ pack }) => this.#settle(pack));
+    const others = [...served, ...left.map(({ pack }) => pack)].map((pack) =>
+      this.#settle(pack).catch((thrown) =>
+        this.#options.log.warn({ err: thrown }, `a pack cannot be served: ${messageOf(thrown)}`),
+      ),
     );
-    await Promise.all([first, ...others]);
+    await Promise.all([...needed, ...others]);
   }
 
   /** The membership of a pack that is held. */
@@ -81,23 +111,24 @@ export class PackSwarms {
     return this.#held.get(pack.sha256)?.membership;
   }
 
-  /** Leaves a pack's swarm, whoever held it, and deletes its file. */
-  async discard(pack: Pack): Promise<void> {
-    this.#held.get(pack.sha256)?.holders.clear();
-    await this.#settle(pack);
-    await this.#deleteUnheld(pack.sha256);
+  /** Leaves a pack's swarm, whoever held it, and deletes all that is here of it. */
+  async discard(sha256: string): Promise<void> {
+    const held = this.#held.get(sha256);
+    held?.holders.clear();
+    if (held) await this.#settle(held.pack);
+    await this.#deleteUnheld(sha256);
   }
 
-  /** Whether the pack's file has its full size (which does not say that its bytes are right). */
-  async hasFile(pack: Pack): Promise<boolean> {
-    const found = await stat(this.path(pack.sha256)).catch(() => undefined);
-    return found?.size === pack.sizeBytes;
+  /** Whether something of the pack is here (which does not say that it is right). */
+  async hasFile(sha256: string): Promise<boolean> {
+    const found = await stat(this.path(sha256)).catch(() => undefined);
+    return found !== undefined && found.size > 0;
   }
 
   /** Deletes the packs that are neither in `needed` nor wanted by a project now. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
     // A swarm keeps a note of its pieces beside the pack.
-    const packs = (await namesIn(this.#options.folder)).map((name) => name.replace(/\.pieces(\.new)?$/, ''));
+    const packs = (await namesIn(this.#options.folder)).map((name) => name.replace(/\.(pieces(\.new)?|ranges)$/, ''));
     for (const name of new Set(packs)) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
@@ -125,13 +156,19 @@ export class PackSwarms {
       if (!held) return;
       if (held.holders.size === 0) await this.#leave(held);
       else if (!held.membership) await this.#join(held);
+      else if (held.toldRanges < held.ranges.length) {
+        held.membership.widen(held.ranges.slice(held.toldRanges));
+        held.toldRanges = held.ranges.length;
+      }
     });
   }
 
   async #join(held: Held): Promise<void> {
     const { pack } = held;
     try {
-      held.membership = await this.#options.swarm.join(pack, this.path(pack.sha256));
+      const ranges = [...held.ranges];
+      held.membership = await this.#options.swarm.join(pack, this.path(pack.sha256), { ranges });
+      held.toldRanges = ranges.length;
     } catch (thrown) {
       this.#held.delete(pack.sha256);
       throw thrown;
@@ -155,13 +192,14 @@ export class PackSwarms {
   #deleteUnheld(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
       if (this.#held.has(name)) return;
-      for (const ending of ['', '.pieces', '.pieces.new'])
+      for (const ending of ['', '.pieces', '.pieces.new', '.ranges'])
         await rm(`${this.path(name)}${ending}`, { recursive: true, force: true });
     });
   }
 
   #announce({ membership, pack }: Held): void {
     if (!membership || this.#held.get(pack.sha256)?.membership !== membership) return;
+    // Of the whole pack, whatever is wanted of it here: others want other parts.
     const { bytesDone, bytesTotal, bytesHere } = membership.progress();
     const share = Math.min(1, Math.max(0, bytesHere / pack.sizeBytes));
     const wants = bytesDone < bytesTotal;

@@ -5,7 +5,7 @@ import type { Target } from '@starling/shared/version-key.ts';
 //   agent.lock  identity/  outbox.jsonl  keys/<project>.json  packs/<sha256>
 //   projects/<project>/journal.json  program.json  port  run/  hook/  installed/<slot>  logs/{program,hooks}.log
 //   projects/<project>/current -> slots/<slot>
-//   projects/<project>/slots/<slot>/  <slot>.manifest.json  <slot>.partial/
+//   projects/<project>/slots/<slot>/  <slot>.manifest  <slot>.partial/
 
 /** The name of a build's slot: its id without the project, and the beginning of its manifest's digest. */
 export function slotName({ build, manifestDigest }: Pick<Target, 'build' | 'manifestDigest'>): string {
@@ -56,6 +56,6 @@ export class ProjectLayout {
     return join(this.slots, slotName(target));
   }
   manifest(target: Target): string {
-    return `${this.slot(target)}.manifest.json`;
+    return `${this.slot(target)}.manifest`;
   }
 }

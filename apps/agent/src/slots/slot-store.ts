@@ -1,15 +1,22 @@
-import { rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { makeFolder, readIfThere, writeDurably } from '@starling/host/durable-file.ts';
+import { createHash } from 'node:crypto';
+import { readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isMissing } from '@starling/host/disk-error.ts';
+import { makeFolder, syncFolder, writeDurably } from '@starling/host/durable-file.ts';
+import { type Assembled, assembleTree } from '@starling/packs/assemble.ts';
+import { decodeManifest } from '@starling/packs/manifest-codec.ts';
+import { type Manifest, verifyManifest } from '@starling/packs/signed-manifest.ts';
+import { streamFilesOf } from '@starling/packs/tree-files.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
-import type { Manifest } from '@starling/shared/manifest.ts';
-import { verifyManifest } from '@starling/shared/manifest-verify.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import type { Target } from '@starling/shared/version-key.ts';
+import type { BaseTree, PreparedUpdate } from '../fetch/update.ts';
+import { throwIfAborted } from '../lib/abort.ts';
 import { isFolder, namesIn } from '../lib/folders.ts';
 import { pointCurrentTo } from './current-link.ts';
 import { type ProjectLayout, slotName } from './layout.ts';
-import { unpack } from './unpack.ts';
+
+const manifestEnding = '.manifest';
 
 /** The slots of one project: manifests that are trusted, and trees that were verified. */
 export class SlotStore {
@@ -34,10 +41,10 @@ export class SlotStore {
 
   /** The target's manifest, checked anew; undefined when it was not saved, or no longer is what was saved. */
   async manifest(target: Target): Promise<Manifest | undefined> {
-    const text = await readIfThere(this.#layout.manifest(target));
-    if (text === undefined) return undefined;
+    const bytes = await readIfThere(this.#layout.manifest(target));
+    if (bytes === undefined) return undefined;
     try {
-      return this.checkManifest(target, Buffer.from(text));
+      return this.checkManifest(target, bytes);
     } catch {
       return undefined;
     }
@@ -54,19 +61,60 @@ export class SlotStore {
   async saveManifest(target: Target, bytes: Buffer): Promise<Manifest> {
     const checked = this.checkManifest(target, bytes);
     await makeFolder(this.#layout.slots);
-    await writeDurably(this.#layout.manifest(target), bytes.toString());
+    await writeDurably(this.#layout.manifest(target), bytes);
     return checked;
   }
 
   /** INVALID_INPUT unless the bytes are the manifest that the target names, well-formed, and signed by a trusted key. */
-  checkManifest(target: Target, bytes: Uint8Array): Manifest {
-    const expected = { digest: target.manifestDigest, build: target.build, project: this.#project };
-    return verifyManifest(bytes, expected, this.#trusted);
+  checkManifest(
+    { build, manifestDigest: digest }: Pick<Target, 'build' | 'manifestDigest'>,
+    bytes: Uint8Array,
+  ): Manifest {
+    return verifyManifest(bytes, { digest, build, project: this.#project }, this.#trusted);
   }
 
-  /** Verifies the pack and unpacks it to the target's slot. Throws WrongPack, INVALID_INPUT, Aborted. */
-  async fill(target: Target, packPath: string, signal: AbortSignal): Promise<void> {
-    await unpack(packPath, await this.needManifest(target), this.folder(target), signal);
+  /** The trees of all slots that are there; what is no longer as it was there shows when its chunks are read. */
+  async bases(): Promise<BaseTree[]> {
+    const found: BaseTree[] = [];
+    for (const name of await namesIn(this.#layout.slots)) {
+      if (!name.endsWith(manifestEnding)) continue;
+      const folder = join(this.#layout.slots, name.slice(0, -manifestEnding.length));
+      const bytes = (await isFolder(folder)) ? await readIfThere(join(this.#layout.slots, name)) : undefined;
+      const manifest = bytes && this.#asBase(bytes, basename(folder));
+      if (!manifest) continue;
+      const files = streamFilesOf(folder, manifest.entries);
+      found.push({ name: basename(folder), chunks: manifest.chunks, files, manifest });
+    }
+    return found;
+  }
+
+  /**
+   * Makes the target's tree. It grows in `<slot>.partial`, where an earlier try is gone on with, each chunk is checked before it
+   * is written and once more when all of them are there, and only then does it take its name. Returns what could not be
+   * made, and because of what; nothing when it is done.
+   */
+  async fill(
+    target: Target,
+    manifest: Manifest,
+    { plan, bases, packFiles }: PreparedUpdate,
+    signal: AbortSignal,
+  ): Promise<Assembled['failures']> {
+    const folder = this.folder(target);
+    const partial = `${folder}.partial`;
+    const { failures } = await assembleTree({
+      plan,
+      entries: manifest.entries,
+      folder: partial,
+      bases,
+      packFiles,
+      signal,
+    });
+    throwIfAborted(signal);
+    if (failures.length > 0) return failures;
+    await rm(folder, { recursive: true, force: true });
+    await rename(partial, folder);
+    await syncFolder(dirname(folder));
+    return [];
   }
 
   /** Swaps the `current` link; null removes it. */
@@ -81,7 +129,7 @@ export class SlotStore {
     const names = new Set(kept.map(slotName));
     const deleted: string[] = [];
     for (const name of await namesIn(this.#layout.slots)) {
-      if (names.has(basename(name).replace(/\.(partial|manifest\.json)$/, ''))) continue;
+      if (names.has(basename(name).replace(/\.(partial|manifest)$/, ''))) continue;
       await rm(join(this.#layout.slots, name), { recursive: true, force: true });
       deleted.push(name);
     }
@@ -90,21 +138,38 @@ export class SlotStore {
 
   /** SHA-256 of the packs that the saved manifests name. */
   async packs(): Promise<string[]> {
-    const found: string[] = [];
+    const found = new Set<string>();
     for (const name of await namesIn(this.#layout.slots)) {
-      if (!name.endsWith('.manifest.json')) continue;
-      const text = await readIfThere(join(this.#layout.slots, name));
-      const sha256 = (parseJson(Buffer.from(text ?? '')) as Manifest | undefined)?.pack?.sha256;
-      if (sha256) found.push(sha256);
+      if (!name.endsWith(manifestEnding)) continue;
+      const bytes = await readIfThere(join(this.#layout.slots, name));
+      try {
+        for (const { digest } of decodeManifest(bytes ?? Buffer.alloc(0)).manifest.packs) found.add(digest);
+      } catch {
+        // A manifest that cannot be read is of no use, and neither are packs that only it names.
+      }
     }
-    return found;
+    return [...found];
+  }
+
+  #asBase(bytes: Buffer, slot: string): Manifest | undefined {
+    try {
+      const { build } = decodeManifest(bytes).manifest;
+      const digest = sha256(bytes);
+      const isItsSlot = slotName({ build, manifestDigest: digest }) === slot;
+      return isItsSlot ? this.checkManifest({ build, manifestDigest: digest }, bytes) : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }
 
-function parseJson(bytes: Buffer): unknown {
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
   try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
+    return await readFile(path);
+  } catch (thrown) {
+    if (isMissing(thrown)) return undefined;
+    throw thrown;
   }
 }

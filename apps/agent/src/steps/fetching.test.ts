@@ -52,7 +52,14 @@ beforeEach(async () => {
     clock,
     log,
     freeBytes: async () => 1e12,
-    downloadManifest: async () => build.manifestBytes,
+    hub: {
+      manifest: async () => build.manifestBytes,
+      ancestor: async () => undefined,
+      knowsPack: async () => true,
+      ranges: async () => true,
+    },
+    smallFetchBytes: 0,
+    prepared: undefined,
     prunePacks: async () => undefined,
     note: (detail) => notes.push(detail),
     progress: ({ bytesDone }) => progress.push(bytesDone),
@@ -78,7 +85,7 @@ it('says once of each stall that nothing arrives, tells its progress each second
 
 it('asks for a wrong manifest three times, then fails', async () => {
   let asked = 0;
-  context.downloadManifest = async () => {
+  context.hub.manifest = async () => {
     asked += 1;
     return Buffer.from('{}');
   };
@@ -97,6 +104,6 @@ it('deletes old slots before it says that the disk is full', async () => {
   context.freeBytes = async () => 0;
   const other = await scene.build('c3', 3);
   const next = { ...situation, attempt: { ...other.target, refetched: false } };
-  context.downloadManifest = async () => other.manifestBytes;
+  context.hub.manifest = async () => other.manifestBytes;
   await expect(fetching(context, next, new AbortController().signal)).rejects.toThrow(/needs .* free, has 0 B/);
 });

@@ -1,9 +1,15 @@
+import { basename } from 'node:path';
+import { chunkStarts } from '@starling/packs/manifest.ts';
+import type { Manifest } from '@starling/packs/signed-manifest.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import type { Target } from '@starling/shared/version-key.ts';
+import { type PreparedUpdate, prepareUpdate } from '../fetch/update.ts';
 import { Aborted, throwIfAborted, untilAborted } from '../lib/abort.ts';
 import { type Situation, sameTarget } from '../machine/situation.ts';
-import { type Drift, findDrift, repairDrift } from '../slots/drift.ts';
+import { type Drift, findDrift } from '../slots/drift.ts';
+import { repairDrift } from '../slots/drift-repair.ts';
 import { keepBudget } from './keep-budget.ts';
+import { servedOf, updateTools } from './obtain-update.ts';
 import type { Step, StepContext } from './step.ts';
 
 // What a machine does at rest. Nothing here may fail the build that runs.
@@ -22,9 +28,10 @@ export const committed: Step = async (context, situation, signal) => {
 };
 
 const driftBytesPerSecond = 20 * 1024 * 1024;
+const repairPatienceMs = 10 * 60_000;
 
 async function putDriftRight(context: StepContext, current: Target, signal: AbortSignal): Promise<void> {
-  const { clock, note, packs, slots } = context;
+  const { clock, note, slots } = context;
   const manifest = await slots.needManifest(current);
   let unrested = 0;
   const rest = async (bytes: number) => {
@@ -33,12 +40,38 @@ async function putDriftRight(context: StepContext, current: Target, signal: Abor
     await clock.sleep((unrested / driftBytesPerSecond) * 1_000, signal);
     unrested = 0;
   };
-  const drifts = await findDrift(slots.folder(current), manifest.entries, rest, signal);
-  if (drifts.length === 0) return;
-  const left = (await packs.hasFile(manifest.pack))
-    ? await repairDrift(packs.path(manifest.pack.sha256), manifest, slots.folder(current), drifts, signal)
-    : drifts.map((drift) => ({ ...drift, what: `${drift.what}, and its pack is not here to put it right` }));
-  note(driftNote(drifts, left));
+  const slotFolder = slots.folder(current);
+  const found = await findDrift(slotFolder, manifest, rest, signal);
+  if (found.drifts.length === 0) return;
+  // Whoever has to fetch for it must not wait for ever.
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(repairPatienceMs)]);
+  const { drifts, left } = await repairDrift({
+    slotFolder,
+    manifest,
+    found,
+    prepare: () => partsFor(context, current, manifest, found.chunks, patience),
+    signal,
+  });
+  if (drifts.length > 0) note(driftNote(drifts, left));
+}
+
+/** What the wrong chunks of the current slot can be made of: other slots, and packs. */
+async function partsFor(
+  context: StepContext,
+  current: Target,
+  manifest: Manifest,
+  chunks: ReadonlySet<number>,
+  signal: AbortSignal,
+): Promise<PreparedUpdate> {
+  const { slots } = context;
+  const own = basename(slots.folder(current));
+  const starts = chunkStarts(manifest);
+  const damaged = new Set([...chunks].map((chunk) => `${own}:${starts[chunk]!}`));
+  return prepareUpdate(
+    updateTools(context),
+    { manifest, bases: await slots.bases(), damaged, served: await servedOf(context, current) },
+    signal,
+  );
 }
 
 const namedDrifts = 5;
@@ -86,13 +119,10 @@ async function tidyUp(context: StepContext, now: Situation, served: Target[], si
   });
 }
 
-async function serve({ packs, project, slots }: StepContext, targets: Target[]): Promise<void> {
+async function serve(context: StepContext, targets: Target[]): Promise<void> {
   const served = [];
-  for (const target of targets) {
-    const pack = (await slots.manifest(target))?.pack;
-    if (pack && (await packs.hasFile(pack))) served.push(pack);
-  }
-  await packs.holdOnly(project, served);
+  for (const target of targets) served.push(...(await servedOf(context, target)));
+  await context.packs.holdOnly(context.project, [], served);
 }
 
 async function quietly({ log }: StepContext, signal: AbortSignal, work: () => Promise<void>): Promise<void> {

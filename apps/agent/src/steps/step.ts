@@ -4,7 +4,9 @@ import type { RunSpec } from '@starling/shared/manifest.ts';
 import type { Target } from '@starling/shared/version-key.ts';
 import type { Logger } from 'pino';
 import type { FreeBytes } from '../fetch/disk-space.ts';
+import type { HubBytes } from '../fetch/hub-bytes.ts';
 import type { PackSwarms } from '../fetch/pack-swarms.ts';
+import type { PreparedUpdate } from '../fetch/update.ts';
 import type { MachineEvent } from '../machine/events.ts';
 import type { Situation } from '../machine/situation.ts';
 import type { ProjectLayout } from '../slots/layout.ts';
@@ -33,8 +35,12 @@ export interface StepContext {
   clock: Clock;
   log: Logger;
   freeBytes: FreeBytes;
-  /** The manifest's bytes, unchecked; waits for the hub as long as it takes. */
-  downloadManifest: (digest: string, signal: AbortSignal) => Promise<Buffer>;
+  /** Manifests and small parts of packs, unchecked; waits for the hub as long as it takes. */
+  hub: Pick<HubBytes, 'manifest' | 'ancestor' | 'knowsPack' | 'ranges'>;
+  /** As much of a pack as this comes straight from the hub, more from the swarm. */
+  smallFetchBytes: number;
+  /** What FETCHING fetched, for VERIFYING; after a restart it is fetched, and mostly found, again. */
+  prepared: { manifestDigest: string; update: PreparedUpdate } | undefined;
   /** Deletes the packs that no project's slots need. */
   prunePacks: () => Promise<void>;
   /** Reports what the step waits for or met, without leaving it. */

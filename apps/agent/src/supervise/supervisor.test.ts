@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ProjectLayout } from '../slots/layout.ts';
 import { SlotStore } from '../slots/slot-store.ts';
-import { manifestKey, sampleBuild } from '../testing/sample-build.ts';
+import { fromPack, manifestKey, sampleBuild } from '../testing/sample-build.ts';
 import { eventually } from '../testing/scene.ts';
 import { ProgramHost } from './program-host.ts';
 import { Supervisor } from './supervisor.ts';
@@ -22,7 +22,7 @@ beforeEach(async () => {
   slots = new SlotStore('hello', new ProjectLayout(folder), new TrustedKeys('manifest', [manifestKey.publicPem]));
   await slots.saveManifest(build.target, build.manifestBytes);
   await writeFile(join(folder, 'pack'), build.packBytes);
-  await slots.fill(build.target, join(folder, 'pack'), never);
+  await slots.fill(build.target, build.manifest, fromPack(build, join(folder, 'pack')), never);
   const environment = { PATH: '/usr/bin:/bin' };
   programs = new ProgramHost({ project: 'hello', projectFolder: folder, environment, clock: systemClock });
 });

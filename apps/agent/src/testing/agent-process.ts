@@ -24,6 +24,7 @@ await startAgent({
     versionKeys: new TrustedKeys('version-key', [order.versionPublicPem]),
   },
   openSwarm: async () => new FakeSwarm(order.packs),
+  smallFetchBytes: 0,
   log: pino({ level: 'silent' }),
   watchJournal: (_project, moment, state) => {
     if (moment === order.killAt.moment && state === order.killAt.state) process.kill(process.pid, 'SIGKILL');

@@ -31,6 +31,8 @@ export class FakeHub {
   readonly keys = new Map<string, VersionKey>();
   acceptsReports = true;
   manifestRequests = 0;
+  /** The ranges of packs that were asked for. */
+  readonly ranges: [start: number, end: number][] = [];
   readonly #server: Server;
   readonly #sockets = new Set<WebSocket>();
   readonly #waiting = new Set<() => void>();
@@ -45,9 +47,14 @@ export class FakeHub {
     server.on('request', (request, response) => {
       if (request.method === 'POST') return void hub.#answerPost(request, response);
       if (!hub.#hasSession(request)) return response.writeHead(401).end();
-      hub.manifestRequests += 1;
+      if (request.url?.startsWith('/manifests/')) hub.manifestRequests += 1;
       readFile(join(folder, request.url ?? '')).then(
-        (bytes) => response.writeHead(200).end(bytes),
+        (bytes) => {
+          const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+          if (!range) return response.writeHead(200).end(request.method === 'HEAD' ? undefined : bytes);
+          hub.ranges.push([Number(range[1]), Number(range[2]) + 1]);
+          return response.writeHead(206).end(bytes.subarray(Number(range[1]), Number(range[2]) + 1));
+        },
         () => response.writeHead(404).end(),
       );
     });

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson } from '@starling/shared/canonical-json.ts';
-import type { ArtifactEntry, RunSpec } from '@starling/shared/manifest.ts';
+import type { ManifestChunk, TreeEntry } from '@starling/packs/manifest.ts';
+import { decodeManifest } from '@starling/packs/manifest-codec.ts';
+import { planUpdate } from '@starling/packs/plan.ts';
+import { type Manifest, signManifest } from '@starling/packs/signed-manifest.ts';
+import type { Pack, RunSpec } from '@starling/shared/manifest.ts';
 import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
 import type { Target, UnsignedVersionKey, VersionKey } from '@starling/shared/version-key.ts';
-import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
+import { packOf, TorrentHasher } from '@starling/swarm/torrent-info.ts';
+import type { PreparedUpdate } from '../fetch/update.ts';
 
 export const manifestKey = generateSigningKey();
 export const versionKeyPair = generateSigningKey();
@@ -20,6 +24,8 @@ export interface SampleBuild {
   packBytes: Buffer;
   packSha256: string;
   infoHash: string;
+  pack: Pack;
+  manifest: Manifest;
 }
 
 export const plainRun: RunSpec = {
@@ -36,48 +42,45 @@ export const plainRun: RunSpec = {
 /** For a program that ends soon: however busy the machine, it has not been well for long enough when it does. */
 export const longWatched: Partial<RunSpec> = { minHealthyTimeMs: 10_000, healthyDeadlineMs: 30_000 };
 
+const chunkBytes = 256 * 1024;
+
 /**
- * A signed build of a small tree: text is a file, `{link}` a symbolic link, null an empty directory. The fake swarm
- * needs no torrent, a real one does.
+ * A signed build of a small tree: text is a file, `{link}` a symbolic link, null an empty directory. Each file is cut into
+ * chunks of its own, which are stored as they are, so the pack is the contents of the files one after another.
  */
 export function sampleBuild(
   sha: string,
   tree: SampleTree,
   run: Partial<RunSpec> = {},
-  {
-    project = 'hello',
-    deployment = 1,
-    signer = manifestKey.privatePem,
-    realTorrent = false,
-    changeEntries = (entries: ArtifactEntry[]) => entries,
-  } = {},
+  { project = 'hello', deployment = 1, signer = manifestKey.privatePem } = {},
 ): SampleBuild {
-  const packs: Buffer[] = [];
+  const contents: Buffer[] = [];
+  const chunks: ManifestChunk[] = [];
   let offset = 0;
   const entries = Object.keys(tree)
     .sort()
-    .map((path): ArtifactEntry => {
+    .map((path): TreeEntry => {
       const value = tree[path];
       if (value === null || value === undefined) return { type: 'directory', path };
       if (typeof value === 'object' && 'link' in value) return { type: 'link', path, target: value.link };
       const executable = typeof value === 'object';
       const bytes = Buffer.from(typeof value === 'object' ? value.executable : value);
-      const begin = offset;
-      packs.push(bytes);
-      offset += bytes.length;
-      return { type: 'file', path, executable, sizeBytes: bytes.length, offset: begin, sha256: sha256(bytes) };
+      for (let at = 0; at < bytes.length; at += chunkBytes) {
+        const chunk = bytes.subarray(at, at + chunkBytes);
+        const { length } = chunk;
+        chunks.push({ digest: sha256(chunk), length, pack: 0, offset, encodedLength: length });
+        offset += length;
+      }
+      contents.push(bytes);
+      return { type: 'file', path, executable, sizeBytes: bytes.length };
     });
-  const packBytes = Buffer.concat(packs);
+  const packBytes = Buffer.concat(contents);
   const hasher = new TorrentHasher('pack', packBytes.length);
   hasher.update(packBytes);
-  const torrent = realTorrent
-    ? hasher.finish()
-    : { infoHash: sha256(packBytes).slice(0, 40), info: '', pieceLength: 16_384 };
-  const { infoHash } = torrent;
+  const { info, infoHash } = hasher.finish();
   const build = `${project}@${sha.padEnd(12, '0')}`;
-  const manifest = new Signer('manifest', signer).sign({
-    format: 1 as const,
-    build,
+  const packSha256 = sha256(packBytes);
+  const details = {
     project,
     provenance: {
       repositoryUrl: 'file:///sample',
@@ -87,21 +90,29 @@ export function sampleBuild(
       startedAt: 0,
       finishedAt: 1,
     },
-    entries: changeEntries(entries),
-    pack: {
-      sha256: sha256(packBytes),
-      sizeBytes: packBytes.length,
-      torrent,
-    },
     run: { ...plainRun, ...run },
-  });
-  const manifestBytes = Buffer.from(canonicalJson(manifest));
+  };
+  const { bytes, digest } = signManifest(
+    {
+      build,
+      details,
+      entries,
+      packs: [{ digest: packSha256, sizeBytes: packBytes.length, torrentInfo: Buffer.from(info, 'base64') }],
+      chunks,
+      ancestors: [],
+      patches: [],
+    },
+    new Signer('manifest', signer),
+  );
+  const { details: _, ...decoded } = decodeManifest(bytes).manifest;
   return {
-    target: { build, manifestDigest: sha256(manifestBytes), deployment },
-    manifestBytes,
+    target: { build, manifestDigest: digest, deployment },
+    manifestBytes: bytes,
     packBytes,
-    packSha256: sha256(packBytes),
+    packSha256,
     infoHash,
+    pack: packOf(decoded.packs[0]!),
+    manifest: { ...decoded, ...details, digest },
   };
 }
 
@@ -132,6 +143,12 @@ export function sampleKey(
     quarantined: [],
     ...rest,
   });
+}
+
+/** What an update from nothing is made of, once its pack lies at `packPath`. */
+export function fromPack({ manifest, packSha256 }: SampleBuild, packPath: string): PreparedUpdate {
+  const plan = planUpdate({ target: manifest, bases: [] });
+  return { plan, bases: new Map(), packFiles: new Map([[packSha256, packPath]]) };
 }
 
 /** A candidate for every machine. */

@@ -66,6 +66,7 @@ export class Scene {
     this.agent = await startAgent({
       config: { ...this.config, ...configChange },
       openSwarm: async () => this.swarm,
+      smallFetchBytes: 0,
       log: pino({ level: 'silent' }),
       ...rest,
     });

@@ -76,5 +76,5 @@ function describeBuilt({ job, build }: { job: Job; build: Build }, { outInk, clo
   const where = build.deployable
     ? `in all ${build.replicas.length} regions, deployable`
     : (build.notDeployableBecause ?? 'not deployable');
-  return `${statusText(job.status, outInk)}  ${build.id}  ${formatBytes(build.packBytes)} pack, built in ${took}, ${where}\n`;
+  return `${statusText(job.status, outInk)}  ${build.id}  ${formatBytes(build.streamBytes)}, ${formatBytes(build.packBytes)} of it new, built in ${took}, ${where}\n`;
 }

@@ -4,8 +4,8 @@ import { appendFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { treeDefect } from '@starling/shared/manifest.ts';
-import { checkTorrent } from '@starling/swarm/torrent-info.ts';
+import { manifestDefect } from '@starling/packs/manifest-defect.ts';
+import { packOf } from '@starling/swarm/torrent-info.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { packArtifact } from './pack.ts';
@@ -33,11 +33,9 @@ describe('packArtifact', () => {
   it('packs a single file under the name it is given', async () => {
     await write('out/hello-linux', 'hello', 0o755);
     const packed = await packArtifact({ root, artifactPath: 'out/hello-linux', binaryName: 'hello', packFile });
-    expect(packed.entries).toEqual([
-      { type: 'file', path: 'hello', executable: true, sizeBytes: 5, offset: 0, sha256: sha256('hello') },
-    ]);
-    expect(packed.pack).toMatchObject({ sha256: sha256('hello'), sizeBytes: 5 });
-    expect(checkTorrent(packed.pack)).toBeUndefined();
+    expect(packed.tree.entries).toEqual([{ type: 'file', path: 'hello', executable: true, sizeBytes: 5 }]);
+    expect(packed.newPack).toMatchObject({ digest: sha256('hello'), sizeBytes: 5, patchBytes: 0 });
+    expect(packOf(packed.tree.packs[0]!).torrent.infoHash).toBe(packed.newPack?.infoHash);
     expect(await readFile(packFile, 'utf8')).toBe('hello');
   });
 
@@ -48,8 +46,8 @@ describe('packArtifact', () => {
     await write('dist/empty-file', '');
     await mkdir(join(root, 'dist/empty'));
     await symlink('b/1', join(root, 'dist/latest'));
-    const { entries, pack, fileCount } = await packArtifact({ root, artifactPath: 'dist', packFile });
-    expect(entries.map(({ type, path }) => `${type} ${path}`)).toEqual([
+    const { tree, newPack, fileCount } = await packArtifact({ root, artifactPath: 'dist', packFile });
+    expect(tree.entries.map(({ type, path }) => `${type} ${path}`)).toEqual([
       'directory b',
       'file b-c',
       'file b/1',
@@ -59,18 +57,17 @@ describe('packArtifact', () => {
       'link latest',
     ]);
     expect(fileCount).toBe(4);
-    expect(treeDefect(entries, pack.sizeBytes)).toBeUndefined();
+    expect(manifestDefect({ ...tree, build: 'b', details: new Uint8Array(0) })).toBeUndefined();
     expect(await readFile(packFile, 'utf8')).toBe('dashonetwo');
-    expect(pack.sha256).toBe(sha256('dashonetwo'));
-    expect(checkTorrent(pack)).toBeUndefined();
+    expect(newPack?.digest).toBe(sha256('dashonetwo'));
   });
 
   it('leaves .git out of the checkout as a whole, but not out of a folder', async () => {
     await write('.git/config', 'secret');
     await write('a', 'a');
     await write('sub/.git/kept', 'kept');
-    const { entries } = await packArtifact({ root, artifactPath: '.', packFile });
-    expect(entries.map(({ path }) => path)).toEqual(['a', 'sub', 'sub/.git', 'sub/.git/kept']);
+    const { tree } = await packArtifact({ root, artifactPath: '.', packFile });
+    expect(tree.entries.map(({ path }) => path)).toEqual(['a', 'sub', 'sub/.git', 'sub/.git/kept']);
   });
 
   it('gives the same pack for the same tree, whatever its times and the order it was written in', async () => {
@@ -89,7 +86,7 @@ describe('packArtifact', () => {
             packs.push(await packArtifact({ root, artifactPath: 'tree', packFile }));
           }
           expect(packs[1]).toEqual(packs[0]);
-          expect(packs[0]?.pack.sha256).toBe(sha256(await readFile(packFile)));
+          expect(packs[0]?.newPack?.digest).toBe(sha256(await readFile(packFile)));
         },
       ),
       { numRuns: 20 },
@@ -100,14 +97,15 @@ describe('packArtifact', () => {
     const content = Buffer.alloc(3 * 1024 * 1024 + 7, 'x');
     await write('big', content);
     const seen: number[] = [];
-    const { pack } = await packArtifact({
+    const { tree, streamBytes } = await packArtifact({
       root,
       artifactPath: 'big',
       packFile,
       onProgress: (bytesDone) => seen.push(bytesDone),
     });
-    expect(pack.sha256).toBe(sha256(content));
-    expect(seen.length).toBeGreaterThan(1);
+    expect(streamBytes).toBe(content.length);
+    expect(tree.chunks.length).toBeGreaterThan(1);
+    expect(seen.length).toBeGreaterThan(0);
     expect(seen.at(-1)).toBe(content.length);
   });
 

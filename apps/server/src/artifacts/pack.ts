@@ -1,141 +1,164 @@
-import { createHash, type Hash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { diskError } from '@starling/host/disk-error.ts';
+import { lstat, open } from 'node:fs/promises';
+import type { StreamFile } from '@starling/packs/file-stream.ts';
+import { type MadePack, makePack } from '@starling/packs/make-pack.ts';
+import {
+  type Ancestor,
+  type BuildManifest,
+  depthFinder,
+  type ManifestPack,
+  streamBytesOf,
+  type TreeEntry,
+} from '@starling/packs/manifest.ts';
+import type { Manifest } from '@starling/packs/signed-manifest.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
-import type { ArtifactEntry, ArtifactFile, Pack } from '@starling/shared/manifest.ts';
 import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
+import { Lending } from './lending.ts';
 import { type ScannedEntry, type ScanRequest, scanArtifact } from './scan.ts';
 
-// An artifact becomes one file, its pack: the contents of its files, one after another in the order of their paths.
-// Nothing else of them counts but path, content and whether they can be executed, so the same tree gives the same
-// pack on every machine.
+// An artifact becomes chunks, and a pack of those that no live build has. Nothing counts of its files but path, content and
+// whether they can be executed, so the same tree, with the same builds before it, gives the same pack on every machine.
 
 export interface PackRequest extends ScanRequest {
-  /** Where the pack is written; what is there already is replaced. */
+  /** Where the pack is written; what is there already is replaced. There is no file when nothing is new. */
   packFile: string;
-  /** Called about once a MiB with the bytes packed so far. */
+  /** Builds to borrow from, the newest first; patches are made against the newest. */
+  earlier?: readonly Manifest[];
+  /** The files of the newest of them, unpacked on this machine; asked for once the artifact was found to be one. */
+  previousTree?: () => Promise<readonly StreamFile[] | undefined>;
+  /** Called now and then with the bytes read so far. */
   onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
 
+export type PackedTree = Pick<BuildManifest, 'entries' | 'packs' | 'chunks' | 'ancestors' | 'patches'>;
+
 export interface PackedArtifact {
-  entries: ArtifactEntry[];
-  pack: Pack;
+  tree: PackedTree;
+  /** Where each of its files is, in path order. */
+  files: StreamFile[];
+  /** Undefined when nothing is new. */
+  newPack: { digest: string; sizeBytes: number; patchBytes: number; infoHash: string } | undefined;
+  streamBytes: number;
+  /** Of these, in chunks that the new pack has. */
+  newBytes: number;
+  newChunkCount: number;
   fileCount: number;
 }
 
-const bufferBytes = 1024 * 1024;
 /** The same for all, so that the same bytes are the same swarm. */
 const torrentName = 'pack';
+const mostAncestors = 4;
 
 /**
- * Packs a file or folder of a checkout, reading each byte once. Throws INVALID_INPUT, with the field `build.artifact`,
- * when the artifact is missing, empty, outside the checkout, of too many entries, of things that are no files, or
- * changes meanwhile; UNAVAILABLE when the disk does not take the pack.
+ * Packs a file or folder of a checkout. Throws INVALID_INPUT, with the field `build.artifact`, when the artifact is missing,
+ * empty, outside the checkout, of too many entries, of things that are no files, or changes meanwhile; UNAVAILABLE when
+ * the disk does not take the pack.
  */
 export async function packArtifact(request: PackRequest): Promise<PackedArtifact> {
   const scanned = await scanArtifact(request);
-  const files = scanned.filter((entry) => entry.type === 'file');
-  const bytesTotal = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const writer = new PackWriter(bytesTotal, files.length, request);
-  const output = await open(request.packFile, 'w').catch((thrown) => {
-    throw diskError(thrown, dirname(request.packFile));
+  const { earlier = [], packFile, signal, onProgress } = request;
+  const [newest] = earlier;
+  const files = scanned.flatMap((entry) =>
+    entry.type === 'file' ? [{ name: entry.path, path: entry.file, sizeBytes: entry.sizeBytes }] : [],
+  );
+  const previous = newest && (await request.previousTree?.());
+  const lending = new Lending(earlier);
+  const making = makePack({
+    files,
+    onCut: (chunks) => lending.decide(chunks),
+    known: (digest) => lending.find(digest),
+    ...(previous ? { previous: { files: previous }, depthOf: depthFinder(newest) } : {}),
+    packFile,
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress: (stage, done, total) => stage === 'chunk' && onProgress(done, total) } : {}),
   });
-  try {
-    const entries: ArtifactEntry[] = [];
-    for (const entry of scanned) entries.push(entry.type === 'file' ? await writer.add(entry, output) : entry);
-    return { entries, pack: writer.finish(), fileCount: files.length };
-  } finally {
-    await output.close();
-  }
+  const made = await making.catch(async (thrown) => {
+    signal?.throwIfAborted();
+    await insistUnchanged(scanned);
+    throw thrown;
+  });
+  await insistUnchanged(scanned);
+  const torrent = made.pack && (await torrentOf(packFile, made.pack.sizeBytes, signal));
+  const own: ManifestPack[] =
+    made.pack && torrent
+      ? [{ digest: made.pack.digest, sizeBytes: made.pack.sizeBytes, torrentInfo: Buffer.from(torrent.info, 'base64') }]
+      : [];
+  const newChunks = new Map(made.chunks.flatMap(({ pack, digest, length }) => (pack === '' ? [[digest, length]] : [])));
+  return {
+    tree: { entries: scanned.map(asEntry), ...placed(made, earlier, own), ancestors: ancestorsOf(newest) },
+    files,
+    newPack: made.pack && torrent && { ...made.pack, infoHash: torrent.infoHash },
+    streamBytes: streamBytesOf(made),
+    newBytes: [...newChunks.values()].reduce((sum, length) => sum + length, 0),
+    newChunkCount: newChunks.size,
+    fileCount: files.length,
+  };
 }
 
-type ScannedFile = Extract<ScannedEntry, { type: 'file' }>;
+/** Chunks and patches with the packs that they are in: those that are borrowed from, and the build's own as the last. */
+function placed(
+  { chunks, patches }: MadePack,
+  earlier: readonly Manifest[],
+  own: ManifestPack[],
+): Pick<PackedTree, 'packs' | 'chunks' | 'patches'> {
+  const known = new Map(earlier.flatMap(({ packs }) => packs.map((pack) => [pack.digest, pack])));
+  const borrowed = [...new Set(chunks.map(({ pack }) => pack))].filter((digest) => digest !== '');
+  const packs = [...borrowed.map((digest) => known.get(digest)!), ...own];
+  const indexOf = new Map(packs.map(({ digest }, index) => [digest, index]));
+  const last = packs.length - 1;
+  return {
+    packs,
+    chunks: chunks.map(({ pack, ...chunk }) => ({ ...chunk, pack: pack === '' ? last : indexOf.get(pack)! })),
+    patches: patches.map((patch) => ({ ...patch, pack: last, ancestor: 0 })),
+  };
+}
 
-class PackWriter {
-  readonly #bytesTotal: number;
-  readonly #request: PackRequest;
-  readonly #buffers: [Buffer, Buffer];
-  readonly #torrent: TorrentHasher;
-  /** Undefined for a single file, whose digest is the pack's as well. */
-  readonly #whole: Hash | undefined;
-  #lastDigest = '';
-  #offset = 0;
+function ancestorsOf(newest: Manifest | undefined): Ancestor[] {
+  if (!newest) return [];
+  const { build, digest: manifestDigest } = newest;
+  return [{ build, manifestDigest, streamBytes: streamBytesOf(newest) }, ...newest.ancestors].slice(0, mostAncestors);
+}
 
-  constructor(bytesTotal: number, fileCount: number, request: PackRequest) {
-    this.#bytesTotal = bytesTotal;
-    this.#request = request;
-    const size = Math.min(bufferBytes, bytesTotal);
-    this.#buffers = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)];
-    this.#torrent = new TorrentHasher(torrentName, bytesTotal);
-    this.#whole = fileCount > 1 ? createHash('sha256') : undefined;
-  }
+function asEntry(entry: ScannedEntry): TreeEntry {
+  if (entry.type !== 'file') return entry;
+  const { type, path, executable, sizeBytes } = entry;
+  return { type, path, executable, sizeBytes };
+}
 
-  async add({ path, file, sizeBytes, modifiedMs, executable }: ScannedFile, output: FileHandle): Promise<ArtifactFile> {
-    const { signal, onProgress } = this.#request;
-    const start = this.#offset;
-    const changed = (how: string) =>
-      new StarlingError('INVALID_INPUT', `${path} changed while it was packed: ${how}`, {
+/** Files that are written to while they are read in several passes would give chunks that no reader can make. */
+async function insistUnchanged(scanned: readonly ScannedEntry[]): Promise<void> {
+  for (const entry of scanned) {
+    if (entry.type !== 'file') continue;
+    const now = await lstat(entry.file).catch((thrown: NodeJS.ErrnoException) => thrown);
+    const how =
+      now instanceof Error
+        ? `it cannot be opened any more (${now.code})`
+        : now.size !== entry.sizeBytes
+          ? `it had ${entry.sizeBytes} bytes and now has ${now.size}`
+          : now.mtimeMs !== entry.modifiedMs
+            ? 'it was written to'
+            : undefined;
+    if (how !== undefined)
+      throw new StarlingError('INVALID_INPUT', `${entry.path} changed while it was packed: ${how}`, {
         field: 'build.artifact',
         fix: 'Let the recipe end only when everything that it started has ended.',
       });
-    const input = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown) => {
-      throw changed(`it cannot be opened any more (${(thrown as NodeJS.ErrnoException).code})`);
-    });
-    try {
-      const digest = createHash('sha256');
-      let left = sizeBytes;
-      // While one buffer is hashed and written, the next is read into the other.
-      let [current, other] = this.#buffers;
-      let reading = readInto(input, current, left);
-      while (left > 0) {
-        signal?.throwIfAborted();
-        const bytesRead = await reading;
-        if (bytesRead === 0) throw changed(`it had ${sizeBytes} bytes and ends after ${sizeBytes - left}`);
-        left -= bytesRead;
-        if (left > 0) reading = readInto(input, other, left);
-        const chunk = current.subarray(0, bytesRead);
-        const writing = this.#write(output, chunk);
-        digest.update(chunk);
-        this.#whole?.update(chunk);
-        this.#torrent.update(chunk);
-        await writing;
-        onProgress?.(this.#offset, this.#bytesTotal);
-        [current, other] = [other, current];
-      }
-      const after = await input.stat();
-      if (after.size !== sizeBytes) throw changed(`it had ${sizeBytes} bytes and now has ${after.size}`);
-      if (after.mtimeMs !== modifiedMs) throw changed('it was written to');
-      this.#lastDigest = digest.digest('hex');
-      return { type: 'file', path, executable, sizeBytes, offset: start, sha256: this.#lastDigest };
-    } finally {
-      await input.close();
-    }
-  }
-
-  finish(): Pack {
-    const sha256 = this.#whole?.digest('hex') ?? this.#lastDigest;
-    return { sha256, sizeBytes: this.#bytesTotal, torrent: this.#torrent.finish() };
-  }
-
-  async #write(output: FileHandle, chunk: Buffer): Promise<void> {
-    try {
-      for (let done = 0; done < chunk.length; ) {
-        const { bytesWritten } = await output.write(chunk, done, chunk.length - done, this.#offset + done);
-        done += bytesWritten;
-      }
-    } catch (thrown) {
-      throw diskError(thrown, dirname(this.#request.packFile));
-    }
-    this.#offset += chunk.length;
   }
 }
 
-function readInto(input: FileHandle, buffer: Buffer, atMost: number): Promise<number> {
-  if (atMost === 0) return Promise.resolve(0);
-  const reading = input.read(buffer, 0, Math.min(atMost, buffer.length)).then(({ bytesRead }) => bytesRead);
-  // Who awaits it sees its failure; when the writing fails first, nobody does.
-  reading.catch(() => {});
-  return reading;
+async function torrentOf(packFile: string, sizeBytes: number, signal: AbortSignal | undefined) {
+  const hasher = new TorrentHasher(torrentName, sizeBytes);
+  const file = await open(packFile, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(1024 * 1024);
+    for (let at = 0; at < sizeBytes; ) {
+      signal?.throwIfAborted();
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) throw new Error('the pack became shorter while it was read');
+      hasher.update(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+  return hasher.finish();
 }

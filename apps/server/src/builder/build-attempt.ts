@@ -1,24 +1,26 @@
 import { createHash } from 'node:crypto';
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Manifest, signManifest } from '@starling/packs/signed-manifest.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { formatBytes, formatDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { parseRecipe, type Recipe } from '@starling/shared/recipe.ts';
 import type { Signer } from '@starling/shared/signing.ts';
 import type { JobStage } from '@starling/shared/words.ts';
-import { makeManifest } from '../artifacts/make-manifest.ts';
-import { packArtifact } from '../artifacts/pack.ts';
+import { type PackedArtifact, packArtifact } from '../artifacts/pack.ts';
 import { type BlobStore, manifestKey, packKey } from '../blobs/blob-store.ts';
 import { bytesSource, fileSource } from '../blobs/file-source.ts';
 import type { ProcessBook } from '../processes/process-book.ts';
 import { type CommandEnd, runCommand } from '../processes/run-command.ts';
+import type { BuildCache } from './build-cache.ts';
 import { type Commit, checkOut } from './checkout.ts';
 import { almostFull, type FreeBytes } from './disk-watch.ts';
 import { GitError, withoutCredentials } from './git.ts';
 import type { JobLog } from './job-log.ts';
 import type { Mirrors } from './mirror.ts';
-import type { Attempt, FinishedBuild } from './ports.ts';
+import type { Attempt, FinishedBuild, LiveBuild, NewPack } from './ports.ts';
+import { previousTree } from './previous-tree.ts';
 import type { AttemptFolder } from './work-home.ts';
 
 /** What the stages of one attempt work with. */
@@ -40,7 +42,15 @@ export interface AttemptTools {
   signal: AbortSignal;
   enterStage(stage: JobStage): Promise<void>;
   reserveBuildId(): Promise<string>;
+  /** Builds of the project whose bytes are kept, the newest first. */
+  liveBuilds(most: number): Promise<LiveBuild[]>;
+  recordPack(pack: NewPack): Promise<void>;
+  /** Manifests and trees of earlier builds on this machine. */
+  cache: BuildCache;
 }
+
+/** Of how many builds chunks are borrowed. */
+const mostEarlier = 8;
 
 const maxRecipeBytes = 256 * 1024;
 const checkoutTimeoutMs = 10 * 60_000;
@@ -60,28 +70,21 @@ export async function buildAttempt(tools: AttemptTools): Promise<FinishedBuild> 
   const packed = await packStage(tools, recipe, packFile);
   const build = await tools.reserveBuildId();
   const { attempt, signer, clock } = tools;
-  const signed = makeManifest(
-    {
-      format: 1,
-      build,
-      project: attempt.project,
-      provenance: {
-        repositoryUrl: withoutCredentials(attempt.repositoryUrl),
-        commitSha: attempt.commitSha,
-        recipeDigest,
-        worker: attempt.worker,
-        startedAt,
-        finishedAt: clock.now(),
-      },
-      entries: packed.entries,
-      pack: packed.pack,
-      run: recipe.run,
-    },
-    signer,
-  );
+  const provenance = {
+    repositoryUrl: withoutCredentials(attempt.repositoryUrl),
+    commitSha: attempt.commitSha,
+    recipeDigest,
+    worker: attempt.worker,
+    startedAt,
+    finishedAt: clock.now(),
+  };
+  const details = { project: attempt.project, provenance, run: recipe.run };
+  const signed = signManifest({ build, details, ...packed.tree }, signer);
 
   await tools.enterStage('UPLOAD');
-  await uploadStage(tools, packed.pack.sha256, packFile, signed);
+  await uploadStage(tools, packed.newPack, packFile, signed);
+  const { newPack, tree } = packed;
+  await tools.cache.keep({ ...tree, ...details, build, digest: signed.digest }, packed.files);
   return {
     buildId: build,
     commitAuthor: commit.author,
@@ -89,9 +92,14 @@ export async function buildAttempt(tools: AttemptTools): Promise<FinishedBuild> 
     committedAt: commit.committedAt,
     manifestDigest: signed.digest,
     manifestBytes: signed.bytes.length,
-    packDigest: packed.pack.sha256,
-    packBytes: packed.pack.sizeBytes,
-    infoHash: packed.pack.torrent.infoHash,
+    streamBytes: packed.streamBytes,
+    newBytes: packed.newBytes,
+    chunkCount: tree.chunks.length,
+    newChunkCount: packed.newChunkCount,
+    packDigest: newPack?.digest ?? null,
+    packBytes: newPack?.sizeBytes ?? 0,
+    patchBytes: newPack?.patchBytes ?? 0,
+    packs: tree.packs.map(({ digest }) => digest),
     fileCount: packed.fileCount,
     rollout: recipe.rollout,
   };
@@ -177,33 +185,62 @@ async function recipeStage(tools: AttemptTools, recipe: Recipe, commit: Commit):
   jobLog.line(`recipe finished in ${took()}`);
 }
 
-async function packStage(tools: AttemptTools, recipe: Recipe, packFile: string) {
-  const { attempt, folder, jobLog, signal, clock } = tools;
+async function packStage(tools: AttemptTools, recipe: Recipe, packFile: string): Promise<PackedArtifact> {
+  const { attempt, blobs, cache, folder, jobLog, signal, clock } = tools;
   const { artifact } = recipe.build;
   jobLog.line(`packing ${artifact}`);
   const took = stopwatch(clock);
+  const [newest, ...older] = await cache.manifests(attempt.project, await tools.liveBuilds(mostEarlier));
+  const earlier: readonly Manifest[] = newest ? [newest, ...older] : [];
   const packed = await packArtifact({
     root: folder.checkout,
     artifactPath: artifact,
     binaryName: attempt.binaryName,
     packFile,
+    earlier,
+    previousTree: async () =>
+      newest &&
+      previousTree({
+        earlier: [newest, ...older],
+        cache,
+        blobs,
+        scratch: folder.scratch,
+        signal,
+        say: (line) => jobLog.line(line),
+      }),
     signal,
   });
-  const { pack, fileCount } = packed;
+  const { newPack, fileCount, streamBytes, newBytes } = packed;
   const files = fileCount === 1 ? '1 file' : `${fileCount} files`;
-  jobLog.line(`  ${files}, ${formatBytes(pack.sizeBytes)}, packed in ${took()}: pack ${pack.sha256}`);
+  jobLog.line(`  ${files}, ${formatBytes(streamBytes)}, packed in ${took()}`);
+  const share = `${((newBytes / streamBytes) * 100).toFixed(1)} %`;
+  const { sizeBytes = 0, patchBytes = 0, digest = '' } = newPack ?? {};
+  jobLog.line(
+    newPack
+      ? `  ${share} of it is new: ${formatBytes(sizeBytes - patchBytes)} of chunks and ${formatBytes(patchBytes)} of patches in the pack ${digest}`
+      : '  nothing of it is new: every chunk is in packs of earlier builds',
+  );
   return packed;
 }
 
 async function uploadStage(
   tools: AttemptTools,
-  packDigest: string,
+  newPack: NewPack | undefined,
   packFile: string,
   manifest: { bytes: Buffer; digest: string },
 ): Promise<void> {
   const { blobs, jobLog, signal, clock } = tools;
   jobLog.line(`uploading to ${blobs.description}`);
   const took = stopwatch(clock);
+  // Noted before the store is asked whether it has it: what is noted is not deleted.
+  if (newPack) await tools.recordPack(newPack);
+  if (newPack) await uploadPack(tools, newPack, packFile);
+  // The manifest last: where it is, its pack is.
+  await blobs.upload(manifestKey(manifest.digest), bytesSource(manifest.bytes), { signal });
+  jobLog.line(`  uploaded in ${took()}: manifest ${manifest.digest}`);
+}
+
+async function uploadPack({ blobs, jobLog, signal, clock }: AttemptTools, { digest }: NewPack, packFile: string) {
   const source = await fileSource(packFile);
   let [first, saidAt] = [true, clock.now()];
   const onProgress = (bytesDone: number) => {
@@ -214,11 +251,8 @@ async function uploadStage(
     saidAt = clock.now();
     jobLog.line(`  ${formatBytes(bytesDone)} of ${formatBytes(source.sizeBytes)}`);
   };
-  // The manifest last: where it is, its pack is.
-  if ((await blobs.sizeOf(packKey(packDigest))) === source.sizeBytes) jobLog.line('  the same pack is there already');
-  else await blobs.upload(packKey(packDigest), source, { signal, onProgress });
-  await blobs.upload(manifestKey(manifest.digest), bytesSource(manifest.bytes), { signal });
-  jobLog.line(`  uploaded in ${took()}: manifest ${manifest.digest}`);
+  if ((await blobs.sizeOf(packKey(digest))) === source.sizeBytes) jobLog.line('  the same pack is there already');
+  else await blobs.upload(packKey(digest), source, { signal, onProgress });
 }
 
 const howItEnded = (end: CommandEnd): string =>

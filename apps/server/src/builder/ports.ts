@@ -23,12 +23,34 @@ export interface FinishedBuild {
   committedAt: Date;
   manifestDigest: string;
   manifestBytes: number;
-  packDigest: string;
+  /** The contents of all files; of these, in chunks that no earlier build had. */
+  streamBytes: number;
+  newBytes: number;
+  chunkCount: number;
+  newChunkCount: number;
+  /** The pack that it brings, and what of it is patches; null and 0 when nothing is new. */
+  packDigest: string | null;
   packBytes: number;
-  infoHash: string;
+  patchBytes: number;
+  /** Digests of all packs that its manifest names, its own included. */
+  packs: string[];
   fileCount: number;
   /** How it is to reach the machines, as its `starling.yml` says. */
   rollout?: WrittenRolloutSettings | null;
+}
+
+/** A pack that a worker is about to store. */
+export interface NewPack {
+  digest: string;
+  sizeBytes: number;
+  patchBytes: number;
+  infoHash: string;
+}
+
+/** A build whose chunks a new one may borrow. */
+export interface LiveBuild {
+  build: string;
+  manifestDigest: string;
 }
 
 export interface TakeOptions {
@@ -55,11 +77,19 @@ export interface JobQueue {
   enterStage(attempt: Attempt, stage: JobStage): Promise<void>;
   /** The id that the build of this attempt will have; the same however often it is asked. */
   reserveBuildId(attempt: Attempt): Promise<string>;
+  /** The newest builds of the attempt's project whose bytes are kept, newest first, `most` at most. */
+  liveBuilds(attempt: Attempt, most: number): Promise<LiveBuild[]>;
+  /**
+   * Notes a pack before it is stored, so that it is deleted neither before its build is recorded nor never. Throws
+   * UNAVAILABLE while an earlier pack of the same bytes is being deleted.
+   */
+  recordPack(attempt: Attempt, pack: NewPack): Promise<void>;
   /** Adds to the job's log; `sequence` counts from 0 within the attempt. Writing a piece twice is harmless. */
   appendLog(attempt: Attempt, sequence: number, text: string): Promise<void>;
   /**
    * Job, build and replicas in one transaction, and in the same one the worker's next jobs when it asks for some. Not
-   * `recorded` when the attempt is no longer ours: nothing was written then, and nothing taken.
+   * `recorded` when the attempt is no longer ours: nothing was written then, and nothing taken. Throws UNAVAILABLE when a
+   * pack that the build names was deleted meanwhile.
    */
   complete(attempt: Attempt, build: FinishedBuild, next?: TakeOptions): Promise<Completion>;
   /** Ends the job FAILED, or, when `retry` and attempts are left, puts it back. False when it is no longer ours. */

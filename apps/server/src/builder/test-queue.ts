@@ -1,5 +1,5 @@
-import type { JobStage } from '@starling/shared/words.ts';
-import type { Attempt, Completion, FinishedBuild, JobQueue, TakeOptions } from './ports.ts';
+import { formatBuildId, type JobStage } from '@starling/shared/words.ts';
+import type { Attempt, Completion, FinishedBuild, JobQueue, LiveBuild, NewPack, TakeOptions } from './ports.ts';
 
 export interface TestJob {
   id: number;
@@ -16,6 +16,7 @@ export interface TestJob {
 /** A queue in memory, for tests. Each job has one attempt; `lose` takes it away from its worker. */
 export class TestQueue implements JobQueue {
   readonly jobs: TestJob[] = [];
+  readonly packs: NewPack[] = [];
   readonly #listeners = new Set<() => void>();
 
   add(input: { repositoryUrl: string; commitSha: string; deadlineMs?: number; binaryName?: string }): TestJob {
@@ -80,7 +81,19 @@ export class TestQueue implements JobQueue {
   }
 
   async reserveBuildId(attempt: Attempt): Promise<string> {
-    return `${attempt.project}@${attempt.commitSha.slice(0, 12)}`;
+    const same = this.jobs.filter(
+      ({ id, attempt: other }) => other.commitSha === attempt.commitSha && id < attempt.jobId,
+    );
+    return formatBuildId(attempt.project, attempt.commitSha, same.length + 1);
+  }
+
+  async liveBuilds(_attempt: Attempt, most: number): Promise<LiveBuild[]> {
+    const done = this.jobs.flatMap(({ build }) => (build ? [build] : [])).reverse();
+    return done.slice(0, most).map(({ buildId, manifestDigest }) => ({ build: buildId, manifestDigest }));
+  }
+
+  async recordPack(_attempt: Attempt, pack: NewPack): Promise<void> {
+    this.packs.push(pack);
   }
 
   async appendLog(attempt: Attempt, sequence: number, text: string): Promise<void> {

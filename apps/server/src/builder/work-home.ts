@@ -24,6 +24,8 @@ export interface AttemptFolder {
 
 export interface WorkHome {
   mirrors: string;
+  /** What is kept of earlier builds. */
+  builds: string;
   /** Whose disk is watched. */
   work: string;
   processes: ProcessBook;
@@ -35,7 +37,8 @@ export interface WorkHome {
 export async function openWorkHome(dataDir: string, worker: string, log: Logger): Promise<WorkHome> {
   const home = join(resolve(dataDir), 'workers', worker.replaceAll(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_'));
   const [work, processes, mirrors] = [join(home, 'work'), join(home, 'processes'), join(resolve(dataDir), 'mirrors')];
-  for (const folder of [work, processes, mirrors])
+  const builds = join(home, 'builds');
+  for (const folder of [work, processes, mirrors, builds])
     await mkdir(folder, { recursive: true }).catch((thrown) => {
       throw diskError(thrown, folder);
     });
@@ -52,6 +55,7 @@ export async function openWorkHome(dataDir: string, worker: string, log: Logger)
     log.warn({ processGroups: ended, attempts: left.length }, 'cleared away what an earlier worker left');
   return {
     mirrors,
+    builds,
     work,
     processes: openProcessBook(processes),
     async openAttempt(name) {

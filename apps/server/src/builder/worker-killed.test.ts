@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { markOf } from '@starling/host/process-mark.ts';
 import { systemClock } from '@starling/shared/clock.ts';
-import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
+import { generateSigningKey, Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { openFolderStore } from '../blobs/folder-store.ts';
@@ -46,11 +46,13 @@ it('clears away what a killed worker left: its recipe, its work folder, its lock
   expect(await readdir(join(folder, 'data/workers/worker-1/work'))).toEqual(['1-1']);
 
   const queue = new TestQueue();
+  const signer = new Signer('manifest', generateSigningKey().privatePem);
   const worker = await startWorker({
     ...options,
     queue,
     blobs: openFolderStore(join(folder, 'main')),
-    signer: new Signer('manifest', generateSigningKey().privatePem),
+    signer,
+    trusted: new TrustedKeys('manifest', [signer.publicPem]),
     clock: systemClock,
     log: pino({ level: 'silent' }),
     environment: { PATH: '/usr/bin:/bin' },

@@ -3,8 +3,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { verifyManifest } from '@starling/packs/signed-manifest.ts';
 import { systemClock } from '@starling/shared/clock.ts';
-import { verifyManifest } from '@starling/shared/manifest-verify.ts';
 import { generateSigningKey, Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -42,6 +42,7 @@ async function start(more: Partial<WorkerOptions> = {}): Promise<Worker> {
     queue,
     blobs,
     signer: new Signer('manifest', keys.privatePem),
+    trusted,
     clock: systemClock,
     log: pino({ level: 'silent' }),
     environment: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: folder, LANG: 'C.UTF-8' },
@@ -88,13 +89,17 @@ describe('a worker', () => {
       commitAuthor: 'Ada Example',
       commitSubject: 'Change things',
       fileCount: 1,
+      streamBytes: 10,
+      newBytes: 10,
       packBytes: 10,
+      packs: [packDigest],
     });
     const bytes = await buffer(await blobs.read(manifestKey(manifestDigest)));
     const manifest = verifyManifest(bytes, { digest: manifestDigest, build: buildId, project: 'hello' }, trusted);
     expect(manifest.entries).toMatchObject([{ type: 'file', path: 'hello', executable: true, sizeBytes: 10 }]);
     expect(manifest.provenance).toMatchObject({ commitSha: job.attempt.commitSha, worker: 'worker-1' });
-    expect((await buffer(await blobs.read(packKey(packDigest)))).toString()).toBe('echo hello');
+    expect((await buffer(await blobs.read(packKey(packDigest!)))).toString()).toBe('echo hello');
+    expect(queue.packs.map(({ digest }) => digest)).toEqual([packDigest]);
     const log = queue.log(job);
     expect(log).toMatch(new RegExp(`checkout ${job.attempt.commitSha} of ${repository.path}`));
     expect(log).toMatch(
@@ -102,7 +107,7 @@ describe('a worker', () => {
     );
   });
 
-  it('builds the same commit to the same pack, by any worker', async () => {
+  it('stores nothing for a tree that there is already, on any worker', async () => {
     const commitSha = repository.commit({
       'starling.yml': recipeYaml('mkdir dist && cp -r src/. dist/ && ln -s a dist/b', 'dist'),
       'src/a': 'first',
@@ -116,9 +121,53 @@ describe('a worker', () => {
     jobs.push(queue.add({ repositoryUrl: `file://${repository.path}`, commitSha }));
     await start({ name: 'worker-2', dataDir: join(folder, 'other') });
     await ended(jobs[2]!);
-    expect(new Set(jobs.map(({ build }) => build?.packDigest)).size).toBe(1);
+    expect(jobs.map(({ reason }) => reason)).toEqual([undefined, undefined, undefined]);
+    expect(jobs.map(({ build }) => build?.packDigest)).toEqual([expect.any(String), null, null]);
+    expect(new Set(jobs.map(({ build }) => build?.packs[0])).size).toBe(1);
     expect(jobs[0]?.build?.fileCount).toBe(2);
-    expect(queue.log(jobs[1]!)).toMatch(/which was in the mirror[\s\S]*the same pack is there already/);
+    expect(queue.log(jobs[1]!)).toMatch(/which was in the mirror[\s\S]*nothing of it is new/);
+  });
+
+  /** A program of 3 MiB of which one word in a thousand changes from build to build. */
+  const program = (version: number) =>
+    recipeYaml(
+      `mkdir dist && awk 'BEGIN { srand(1); for (i = 0; i < 300000; i++) print (i % 1000 == 7 ? "version ${version}" : int(rand() * 1e9)) }' > dist/program && echo ${version} > dist/version`,
+      'dist',
+    );
+
+  it('stores only what is new, and patches for machines that have the build before', async () => {
+    await start();
+    const jobs = [];
+    for (const version of [1, 2, 3]) {
+      const commitSha = repository.commit({ 'starling.yml': program(version) });
+      jobs.push(await ended(queue.add({ repositoryUrl: repository.path, commitSha })));
+      // What was kept of the build before is damaged, once: it is made anew from the store.
+      const trees = join(folder, 'data/workers/worker-1/builds/hello/trees');
+      if (version === 2) await writeFile(join(trees, (await readdir(trees))[0]!, 'program'), 'damaged');
+    }
+    const [one, two, three] = jobs.map(({ build }) => build!);
+    expect(jobs.map(({ reason }) => reason)).toEqual([undefined, undefined, undefined]);
+    for (const later of [two!, three!]) {
+      expect(later.patchBytes).toBeGreaterThan(0);
+      expect(later.patchBytes).toBeLessThan(one!.packBytes / 20);
+    }
+    expect(queue.log(jobs[1]!)).toMatch(/is new: .* of chunks and .* of patches/);
+    expect(queue.log(jobs[2]!)).toMatch(/the build before, is made here: .* from folder/);
+    const bytes = await buffer(await blobs.read(manifestKey(three!.manifestDigest)));
+    const manifest = verifyManifest(bytes, { digest: three!.manifestDigest, project: 'hello' }, trusted);
+    expect(manifest.ancestors.map(({ build }) => build)).toEqual([two!.buildId, one!.buildId]);
+    expect(manifest.packs.at(-1)?.digest).toBe(three!.packDigest);
+  });
+
+  it('goes without patches when it may keep no tree, and says so', async () => {
+    await start({ treeBudgetBytes: 0 });
+    const jobs = [];
+    for (const version of [1, 2]) {
+      const commitSha = repository.commit({ 'starling.yml': program(version) });
+      jobs.push(await ended(queue.add({ repositoryUrl: repository.path, commitSha })));
+    }
+    expect(jobs[1]?.build?.patchBytes).toBe(0);
+    expect(queue.log(jobs[1]!)).toMatch(/more than may be kept: no patches/);
   });
 
   it('gives the recipe a lean environment, and the commit in a repository of its own', async () => {
@@ -130,7 +179,9 @@ describe('a worker', () => {
       ),
     });
     expect(job.reason).toBeUndefined();
-    const lines = (await buffer(await blobs.read(packKey(job.build!.packDigest)))).toString().trim().split('\n');
+    const [tree] = await readdir(join(folder, 'data/workers/worker-1/builds/hello/trees'));
+    const kept = join(folder, 'data/workers/worker-1/builds/hello/trees', tree!, 'hello');
+    const lines = readFileSync(kept, 'utf8').trim().split('\n');
     const variables = lines.filter((line) => line.includes('=')).map((line) => line.split('=')[0]);
     const own = [
       'CI',

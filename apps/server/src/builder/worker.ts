@@ -1,12 +1,13 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { messageOf } from '@starling/shared/errors.ts';
-import type { Signer } from '@starling/shared/signing.ts';
+import type { Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import { AttemptEnd, verdictOn } from './attempt-end.ts';
 import { buildAttempt } from './build-attempt.ts';
+import { BuildCache } from './build-cache.ts';
 import { almostFull, type FreeBytes, systemFreeBytes, watchDisk } from './disk-watch.ts';
 import { insist, within } from './insist.ts';
 import { JobLog } from './job-log.ts';
@@ -30,6 +31,10 @@ export interface WorkerOptions {
   blobs: BlobStore;
   /** Signs manifests. */
   signer: Signer;
+  /** Whose manifests chunks are borrowed by. */
+  trusted: TrustedKeys;
+  /** What trees of earlier builds may take on this machine, in bytes; 20 GiB by default. */
+  treeBudgetBytes?: number;
   clock: Clock;
   log: Logger;
   /** What recipes find in their environment besides Starling's own: PATH, HOME, LANG. */
@@ -130,6 +135,7 @@ class Bench {
   readonly #options: WorkerOptions;
   readonly #home: WorkHome;
   readonly #mirrors: Mirrors;
+  readonly #cache: BuildCache;
   #rest = new AbortController();
 
   constructor(options: WorkerOptions, home: WorkHome) {
@@ -137,7 +143,8 @@ class Bench {
     this.#home = home;
     this.#minFreeBytes = options.minFreeBytes ?? 512 * 1024 * 1024;
     this.#freeBytesOf = options.freeBytesOf ?? systemFreeBytes;
-    const { clock, log } = options;
+    const { blobs, clock, log, treeBudgetBytes: budgetBytes = 20 * 2 ** 30, trusted } = options;
+    this.#cache = new BuildCache({ folder: home.builds, blobs, trusted, budgetBytes, log });
     this.#mirrors = new Mirrors({ folder: home.mirrors, clock, log, processes: home.processes });
   }
 
@@ -209,6 +216,9 @@ class Bench {
         signal,
         enterStage: (stage) => ask(() => queue.enterStage(attempt, stage)),
         reserveBuildId: () => ask(() => queue.reserveBuildId(attempt)),
+        liveBuilds: (most) => ask(() => queue.liveBuilds(attempt, most)),
+        recordPack: (pack) => ask(() => queue.recordPack(attempt, pack)),
+        cache: this.#cache,
       });
       // Before the job is over, so that whoever sees it over sees its whole log.
       jobLog.line(`finished after ${took()}: build ${build.buildId}`);

@@ -156,7 +156,7 @@ describe('a hub and its packs', () => {
     const manifest = Buffer.from(await (await get(`/manifests/${build.digest}`)).arrayBuffer());
     expect(manifest.equals(build.manifestBytes)).toBe(true);
 
-    const membership = await swarm.join(build.manifest.pack, join(folder, 'pack'));
+    const membership = await swarm.join(build.pack, join(folder, 'pack'));
     agent.say({ type: 'announce', infoHash: membership.infoHash, share: 0 });
     await until(() => (agent.of('peers').at(-1)?.peers.length ?? 0) > 0);
     expect(agent.of('peers').at(-1)?.infoHash).toBe(membership.infoHash);
@@ -168,7 +168,7 @@ describe('a hub and its packs', () => {
   it('answers ranges of a pack, with a session only', async () => {
     const build = makeBuild(300_000);
     const { keys, blobs, get, health } = await startTestHub();
-    const path = `/packs/${build.manifest.pack.sha256}`;
+    const path = `/packs/${build.pack.sha256}`;
     expect((await get(path)).status).toBe(404);
     blobs.failure = new Error('the store is away');
     blobs.add(build);
@@ -181,7 +181,7 @@ describe('a hub and its packs', () => {
     await until(async () => (await get(path)).status === 200);
 
     const whole = Buffer.from(await (await get(path)).arrayBuffer());
-    expect(sha256(whole)).toBe(build.manifest.pack.sha256);
+    expect(sha256(whole)).toBe(build.pack.sha256);
     const part = await get(path, { range: 'bytes=1000-1999' });
     expect([part.status, part.headers.get('content-range')]).toEqual([206, 'bytes 1000-1999/300000']);
     expect(Buffer.from(await part.arrayBuffer()).equals(build.packBytes.subarray(1_000, 2_000))).toBe(true);
@@ -204,15 +204,15 @@ describe('a hub and its packs', () => {
     blobs.blobs.set(`manifests/${build.digest}`, tampered);
     const otherPack = Buffer.from(build.packBytes);
     otherPack[100_000]! ^= 1;
-    blobs.blobs.set(`packs/${build.manifest.pack.sha256}`, otherPack);
+    blobs.blobs.set(`packs/${build.pack.sha256}`, otherPack);
     keys.put(makeKey(1, build));
     const reason = async () => (await health()).builds[0]?.reason ?? '';
     await until(async () => (await reason()).includes('manifest'));
     expect((await get(`/manifests/${build.digest}`)).status).toBe(503);
     blobs.blobs.set(`manifests/${build.digest}`, build.manifestBytes);
     await until(async () => (await reason()).includes('refused: its bytes have the digest'));
-    expect((await get(`/packs/${build.manifest.pack.sha256}`)).status).toBe(503);
-    blobs.blobs.set(`packs/${build.manifest.pack.sha256}`, build.packBytes);
+    expect((await get(`/packs/${build.pack.sha256}`)).status).toBe(503);
+    blobs.blobs.set(`packs/${build.pack.sha256}`, build.packBytes);
     await until(async () => (await health()).builds[0]?.state === 'SEEDING');
     expect(await reason()).toBe('');
   });
@@ -246,11 +246,11 @@ describe('a hub and its packs', () => {
     first.keys.put(makeKey(1, build));
     await until(async () => (await first.health()).builds[0]?.state === 'SEEDING');
     await first.hub.stop();
-    const path = join(first.dataDir, 'packs', build.manifest.pack.sha256);
+    const path = join(first.dataDir, 'packs', build.pack.sha256);
     await writeFile(path, Buffer.concat([build.packBytes.subarray(0, 599_999), Buffer.from([0x2a])]));
     const second = await startTestHub({ ...first });
     await until(async () => (await second.health()).builds[0]?.state === 'SEEDING');
-    expect(sha256(await readFile(path))).toBe(build.manifest.pack.sha256);
+    expect(sha256(await readFile(path))).toBe(build.pack.sha256);
   });
 
   it('keeps the last few builds that were named, and lets go of earlier ones', async () => {
@@ -268,7 +268,30 @@ describe('a hub and its packs', () => {
     expect(await statuses()).toEqual([404, 404, 200, 200, 200, 200, 200, 200]);
     // A rollback to one that was let go of pulls it again.
     keys.put(makeKey(9, builds[0]!));
-    await until(async () => (await get(`/packs/${builds[0]!.manifest.pack.sha256}`)).status === 200);
+    await until(async () => (await get(`/packs/${builds[0]!.pack.sha256}`)).status === 200);
+  });
+
+  it('pulls an older pack when an agent asks for it, and the manifests of ancestors', async () => {
+    const [one, other] = [makeBuild(30_000), makeBuild(40_000, 3)];
+    const two = makeBuild(20_000, 2, one);
+    const { keys, blobs, get, health } = await startTestHub();
+    blobs.add(one, two, other);
+    keys.put(makeKey(1, two));
+    await until(async () => (await health()).builds[0]?.state === 'SEEDING');
+    expect(blobs.reads.map(({ key }) => key)).not.toContain(`packs/${one.pack.sha256}`);
+    expect((await get(`/packs/${one.pack.sha256}`, {}, 'HEAD')).status).toBe(503);
+    await until(async () => (await get(`/packs/${one.pack.sha256}`)).status === 200);
+    expect((await get(`/manifests/${other.digest}`)).status).toBe(404);
+    await until(async () => (await get(`/manifests/${one.digest}`)).status === 200);
+    // One that was deleted from the store meanwhile is not waited for.
+    const three = makeBuild(10_000, 4, makeBuild(10_000, 5));
+    blobs.add(three);
+    keys.put(makeKey(2, three));
+    const ancestor = `/manifests/${makeBuild(1).digest}`;
+    expect((await get(ancestor)).status).toBe(404);
+    await until(async () =>
+      (await health()).builds.some(({ build, state }) => build === three.build && state === 'SEEDING'),
+    );
   });
 
   it('says that its port is taken, and leaves nothing open', async () => {

@@ -1,22 +1,24 @@
 import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Manifest, verifyManifest } from '@starling/packs/signed-manifest.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
-import type { Manifest, Pack } from '@starling/shared/manifest.ts';
-import { verifyManifest } from '@starling/shared/manifest-verify.ts';
+import type { Pack } from '@starling/shared/manifest.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
 import { sha256Hex } from '@starling/shared/words.ts';
-import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
+import type { Swarm } from '@starling/swarm/swarm.ts';
+import { packOf } from '@starling/swarm/torrent-info.ts';
 import type { Logger } from '../lib/log.ts';
-import { Turns } from '../lib/turns.ts';
+import { PackShelf } from './pack-shelf.ts';
 import type { RegionBlobs } from './ports.ts';
-import { pullManifest, pullPack } from './pull.ts';
+import { pullManifest } from './pull.ts';
 
-const pullsAtOnce = 3;
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
 /** Builds that no key names any more but that a rollback is likely to name again. */
 const keptUnnamed = 5;
+/** What packs may take that no build needs that a key names. */
+const keptBytes = 20 * 1024 * 1024 * 1024;
 
 export interface NamedBuild {
   build: string;
@@ -25,7 +27,9 @@ export interface NamedBuild {
 
 /** What lies on the shelf, for `/healthz`. */
 export interface ShelvedBuild extends NamedBuild {
+  /** SEEDING when the pack that the build brought is; older packs are pulled when somebody asks for them. */
   state: 'PULLING' | 'SEEDING' | 'KEPT';
+  /** Of that pack. */
   bytesDone: number;
   /** Null until the manifest says it. */
   bytesTotal: number | null;
@@ -46,55 +50,52 @@ export interface ShelfOptions {
 
 interface Entry extends NamedBuild {
   isNamed: boolean;
+  /** Its manifest alone was asked for, as that of an ancestor of a build that is named. */
+  isAsked: boolean;
   lastNamedAt: number;
-  manifest: Manifest | undefined;
-  isPackHere: boolean;
-  bytesDone: number;
+  /** What is remembered of its manifest once that is here; all of it would take much memory. */
+  manifest: Pick<Manifest, 'ancestors'> | undefined;
+  /** All that the manifest lists; its own is the last. */
+  packs: Pack[];
   reason: string;
-  /** Set while it is being pulled and joined. */
+  /** The store does not have its manifest. */
+  isMissing: boolean;
+  /** Set while the manifest is being pulled. */
   work: Promise<void> | undefined;
   stopping: AbortController;
 }
 
 /**
- * The builds of a region on this hub's disk: those that keys name, pulled from the region's own store, and the last
- * few that were named before. Everything here can be pulled again; a kill at any moment costs at most that.
+ * The builds of a region on this hub's disk: manifests of those that keys name, of the last few that were named before, and
+ * of their ancestors when an agent asks; and packs. The pack that a named build brought is pulled at once, older ones when
+ * an agent asks for them.
  */
 export class Shelf {
   readonly #options: ShelfOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #memberships = new Map<string, Membership>();
-  readonly #pulls = new Turns(pullsAtOnce);
-  /** Two builds may have the same pack, so what happens to one pack happens one after another. */
-  readonly #perPack = new Map<string, { turns: Turns; users: number }>();
+  readonly #packs: PackShelf;
   /** Removals under way, by manifest digest: the same build waits for it before it is pulled again. */
   readonly #drops = new Map<string, Promise<void>>();
   #isStopping = false;
 
   constructor(options: ShelfOptions) {
     this.#options = options;
+    this.#packs = new PackShelf({ ...options, folder: join(options.dataDir, 'packs') });
   }
 
   /** Finds what an earlier run left, and removes what cannot be of use. */
   async open(): Promise<void> {
-    for (const folder of ['manifests', 'packs']) await mkdir(join(this.#options.dataDir, folder), { recursive: true });
-    const packs = new Set<string>();
+    await mkdir(join(this.#options.dataDir, 'manifests'), { recursive: true });
     for (const digest of await readdir(join(this.#options.dataDir, 'manifests'))) {
       const manifest = sha256Hex.safeParse(digest).success ? await this.#readManifest(digest) : undefined;
       if (!manifest) {
-        await rm(join(this.#options.dataDir, 'manifests', digest), { force: true });
+        await rm(this.#manifestPath(digest), { force: true });
         continue;
       }
       const { mtimeMs } = await stat(this.#manifestPath(digest));
-      const entry = this.#add({ build: manifest.build, manifestDigest: digest }, mtimeMs);
-      entry.manifest = manifest;
-      entry.isPackHere = await this.#hasPack(manifest.pack);
-      packs.add(manifest.pack.sha256);
+      this.#found(this.#add({ build: manifest.build, manifestDigest: digest }, mtimeMs), manifest);
     }
-    for (const name of await readdir(join(this.#options.dataDir, 'packs'))) {
-      if (!packs.has(name.replace(/\.part$/, '')))
-        await rm(join(this.#options.dataDir, 'packs', name), { force: true });
-    }
+    await this.#packs.open([...this.#entries.values()].flatMap(({ packs }) => packs));
   }
 
   /** Takes on every build that a key names now, and in time lets go of the others. */
@@ -109,50 +110,57 @@ export class Shelf {
     }
     for (const build of named.values()) {
       const entry = this.#entries.get(build.manifestDigest) ?? this.#add(build, now);
-      Object.assign(entry, { isNamed: true, lastNamedAt: now });
-      const isSeeding = entry.manifest && this.isSeeding(entry.manifest.pack.torrent.infoHash);
-      if (!entry.work && !isSeeding) entry.work = this.#obtain(entry);
+      Object.assign(entry, { isNamed: true, isAsked: false, lastNamedAt: now });
+      this.#ensure(entry);
     }
-    this.#dropUnnamed();
+    this.#letGo();
   }
 
   isSeeding(infoHash: string): boolean {
-    return this.#memberships.has(infoHash);
+    return this.#packs.isSeeding(infoHash);
   }
 
-  /** Where a manifest lies; undefined when no key names it. */
+  /** Where a manifest lies; undefined when it is of no build that a key names, nor of an ancestor that the store has. */
   manifest(digest: string): { path: string } | 'pulling' | undefined {
-    const entry = this.#entries.get(digest);
+    const entry = this.#entries.get(digest) ?? this.#askForAncestor(digest);
     if (!entry) return undefined;
-    return entry.manifest ? { path: this.#manifestPath(digest) } : 'pulling';
+    if (entry.manifest) return { path: this.#manifestPath(digest) };
+    return entry.isMissing && !entry.isNamed ? undefined : 'pulling';
   }
 
-  /** Where a pack lies, whole and checked; undefined when it is of no build that a key names. */
+  /** Where a pack lies, whole and checked; undefined when it is of no build that is known here. */
   pack(sha256: string): { path: string } | 'pulling' | undefined {
-    let isPossible = false;
-    for (const { manifest, isPackHere } of this.#entries.values()) {
-      if (manifest?.pack.sha256 === sha256 && isPackHere) return { path: this.#packPath(sha256) };
+    let [isPossible, isNamed] = [false, false];
+    let listed: Pack | undefined;
+    for (const entry of this.#entries.values()) {
+      const found = entry.packs.find((pack) => pack.sha256 === sha256);
+      listed ??= found;
+      if (found && !entry.isAsked) isNamed = true;
       // A build whose manifest is not here yet could turn out to have this pack.
-      if (!manifest || manifest.pack.sha256 === sha256) isPossible = true;
+      if (!entry.manifest && entry.isNamed) isPossible = true;
     }
-    return isPossible ? 'pulling' : undefined;
+    if (!listed) return isPossible ? 'pulling' : undefined;
+    this.#packs.want(listed);
+    const place = this.#packs.find(sha256);
+    if (place !== 'missing') return place;
+    return isNamed ? 'pulling' : undefined;
   }
 
   describe(): ShelvedBuild[] {
-    return [...this.#entries.values()].map((entry) => {
-      const { build, manifestDigest, manifest, bytesDone, reason } = entry;
-      const isSeeding = manifest !== undefined && this.isSeeding(manifest.pack.torrent.infoHash);
-      const bytesTotal = manifest?.pack.sizeBytes ?? null;
-      const state = isSeeding ? 'SEEDING' : entry.isNamed ? 'PULLING' : 'KEPT';
-      return {
-        build,
-        manifestDigest,
-        state,
-        bytesDone: entry.isPackHere ? (bytesTotal ?? 0) : bytesDone,
-        bytesTotal,
-        reason,
-      };
-    });
+    return [...this.#entries.values()]
+      .filter(({ isAsked }) => !isAsked)
+      .map(({ build, manifestDigest, packs, isNamed, reason }) => {
+        const own = packs.at(-1);
+        const pack = own && this.#packs.describe(own.sha256);
+        return {
+          build,
+          manifestDigest,
+          state: pack?.isSeeding ? 'SEEDING' : isNamed ? 'PULLING' : 'KEPT',
+          bytesDone: pack?.bytesDone ?? 0,
+          bytesTotal: own?.sizeBytes ?? null,
+          reason: reason || (pack?.reason ?? ''),
+        };
+      });
   }
 
   async stop(): Promise<void> {
@@ -160,18 +168,19 @@ export class Shelf {
     for (const entry of this.#entries.values()) entry.stopping.abort();
     await Promise.all([...this.#entries.values()].map((entry) => entry.work));
     await Promise.all(this.#drops.values());
-    await Promise.all([...this.#memberships.values()].map((membership) => membership.leave()));
+    await this.#packs.stop();
   }
 
   #add(build: NamedBuild, lastNamedAt: number): Entry {
     const entry: Entry = {
       ...build,
       isNamed: false,
+      isAsked: false,
       lastNamedAt,
       manifest: undefined,
-      isPackHere: false,
-      bytesDone: 0,
+      packs: [],
       reason: '',
+      isMissing: false,
       work: undefined,
       stopping: new AbortController(),
     };
@@ -179,93 +188,89 @@ export class Shelf {
     return entry;
   }
 
-  /** Tries until the build is seeded or nobody wants it any more; never rejects. */
+  #askForAncestor(digest: string): Entry | undefined {
+    if (this.#isStopping) return undefined;
+    for (const { manifest } of this.#entries.values()) {
+      const ancestor = manifest?.ancestors.find(({ manifestDigest }) => manifestDigest === digest);
+      if (!ancestor) continue;
+      const entry = this.#add({ build: ancestor.build, manifestDigest: digest }, this.#options.clock.now());
+      entry.isAsked = true;
+      this.#ensure(entry);
+      return entry;
+    }
+    return undefined;
+  }
+
+  #found(entry: Entry, manifest: Manifest): void {
+    entry.packs = manifest.packs.map(packOf);
+    entry.manifest = { ancestors: manifest.ancestors };
+  }
+
+  #ensure(entry: Entry): void {
+    const own = entry.packs.at(-1);
+    if (entry.manifest && own && entry.isNamed) this.#packs.want(own);
+    if (!entry.manifest && !entry.work) entry.work = this.#obtain(entry);
+  }
+
+  /** Tries until the manifest is here or nobody wants it any more; never rejects. */
   async #obtain(entry: Entry): Promise<void> {
-    const { clock, log } = this.#options;
+    const { blobs, clock, log, trusted } = this.#options;
     const { signal } = entry.stopping;
+    const path = this.#manifestPath(entry.manifestDigest);
     await this.#drops.get(entry.manifestDigest);
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await this.#obtainOnce(entry, signal);
-        entry.reason = '';
-        log.info(`seeding ${entry.build}`);
+        this.#found(entry, await pullManifest(blobs, entry, trusted, path, signal));
+        Object.assign(entry, { reason: '', isMissing: false });
         break;
       } catch (thrown) {
         if (signal.aborted) break;
         failures += 1;
         const pause = Math.min(maxPauseMs, firstPauseMs * 2 ** failures);
         entry.reason = messageOf(thrown);
+        entry.isMissing = thrown instanceof StarlingError && thrown.code === 'NOT_FOUND';
         log.warn(`${entry.build} is not here yet: ${entry.reason}; again in ${pause} ms`);
         await clock.sleep(pause, signal);
       }
     }
     entry.work = undefined;
+    if (!signal.aborted) this.#ensure(entry);
   }
 
-  async #obtainOnce(entry: Entry, signal: AbortSignal): Promise<void> {
-    const { blobs, trusted, swarm, onSeedingChange } = this.#options;
-    const digest = entry.manifestDigest;
-    entry.manifest ??=
-      (await this.#readManifest(digest)) ??
-      (await this.#pulls.take(() => pullManifest(blobs, entry, trusted, this.#manifestPath(digest), signal)));
-    const { pack } = entry.manifest;
-    const path = this.#packPath(pack.sha256);
-    await this.#inTurn(pack, async () => {
-      if (!(await this.#hasPack(pack))) {
-        const onProgress = (bytesDone: number) => {
-          entry.bytesDone = bytesDone;
-        };
-        await this.#pulls.take(() => pullPack(blobs, pack, path, onProgress, signal));
-      }
-      signal.throwIfAborted();
-      entry.isPackHere = true;
-      if (this.#memberships.has(pack.torrent.infoHash)) return;
-      const membership = await swarm.join(pack, path);
-      if (membership.progress().bytesDone < pack.sizeBytes) {
-        entry.isPackHere = false;
-        await membership.leave();
-        await rm(path, { force: true });
-        throw new StarlingError('UNAVAILABLE', `the pack ${pack.sha256} was damaged on this hub's disk`);
-      }
-      this.#memberships.set(pack.torrent.infoHash, membership);
-      onSeedingChange(pack.torrent.infoHash);
-    });
-  }
-
-  #dropUnnamed(): void {
+  #letGo(): void {
     const unnamed = [...this.#entries.values()]
       .filter((entry) => !entry.isNamed)
       .sort((a, b) => b.lastNamedAt - a.lastNamedAt);
-    const kept = unnamed.filter((entry) => entry.isPackHere).slice(0, keptUnnamed);
+    const kept = new Set(unnamed.filter((entry) => entry.manifest && !entry.isAsked).slice(0, keptUnnamed));
+    const stays = (entry: Entry) => entry.isNamed || kept.has(entry);
+    const ancestors = new Set(
+      [...this.#entries.values()].filter(stays).flatMap(({ manifest }) => manifest?.ancestors ?? []),
+    );
+    const isAncestor = ({ manifestDigest }: Entry) =>
+      [...ancestors].some((ancestor) => ancestor.manifestDigest === manifestDigest);
     for (const entry of unnamed) {
-      if (kept.includes(entry)) continue;
-      this.#entries.delete(entry.manifestDigest);
-      entry.stopping.abort();
-      const dropping = this.#drop(entry)
-        .catch((thrown: unknown) => this.#options.log.warn(`${entry.build} was not removed: ${messageOf(thrown)}`))
-        .finally(() => this.#drops.delete(entry.manifestDigest));
-      this.#drops.set(entry.manifestDigest, dropping);
+      if (kept.has(entry)) continue;
+      // Machines may still come from it.
+      if (isAncestor(entry) && entry.manifest) entry.isAsked = true;
+      else this.#drop(entry);
     }
+    const namesOf = (some: Entry[]) => new Set(some.flatMap(({ packs }) => packs.map(({ sha256 }) => sha256)));
+    const all = [...this.#entries.values()];
+    // Until a named build's manifest is here, nobody knows what it lists.
+    if (all.some((entry) => entry.isNamed && !entry.manifest)) return;
+    this.#packs.letGo(namesOf(all), namesOf(all.filter(({ isNamed }) => isNamed)), keptBytes);
   }
 
-  async #drop({ work, build, manifest, manifestDigest }: Entry): Promise<void> {
-    await work;
-    await rm(this.#manifestPath(manifestDigest), { force: true });
-    if (!manifest) return;
-    const { pack } = manifest;
-    const { infoHash } = pack.torrent;
-    await this.#inTurn(pack, async () => {
-      const others = [...this.#entries.values()].flatMap((entry) => (entry.manifest ? [entry.manifest.pack] : []));
-      if (!others.some((other) => other.torrent.infoHash === infoHash)) {
-        await this.#memberships.get(infoHash)?.leave();
-        if (this.#memberships.delete(infoHash)) this.#options.onSeedingChange(infoHash);
-      }
-      if (!others.some((other) => other.sha256 === pack.sha256)) {
-        await rm(this.#packPath(pack.sha256), { force: true });
-        await rm(`${this.#packPath(pack.sha256)}.part`, { force: true });
-      }
-    });
-    this.#options.log.info(`let go of ${build}`);
+  #drop(entry: Entry): void {
+    const { build, manifestDigest } = entry;
+    this.#entries.delete(manifestDigest);
+    entry.stopping.abort();
+    const dropping = (entry.work ?? Promise.resolve())
+      .then(() => rm(this.#manifestPath(manifestDigest), { force: true }))
+      .then(() => this.#options.log.info(`let go of ${build}`))
+      .catch((thrown: unknown) => this.#options.log.warn(`${build} was not removed: ${messageOf(thrown)}`))
+      .finally(() => this.#drops.delete(manifestDigest));
+    this.#drops.set(manifestDigest, dropping);
   }
 
   async #readManifest(digest: string): Promise<Manifest | undefined> {
@@ -276,30 +281,7 @@ export class Shelf {
     }
   }
 
-  async #hasPack(pack: Pack): Promise<boolean> {
-    return stat(this.#packPath(pack.sha256)).then(
-      ({ size }) => size === pack.sizeBytes,
-      () => false,
-    );
-  }
-
-  async #inTurn(pack: Pack, work: () => Promise<void>): Promise<void> {
-    const queue = this.#perPack.get(pack.sha256) ?? { turns: new Turns(1), users: 0 };
-    this.#perPack.set(pack.sha256, queue);
-    queue.users += 1;
-    try {
-      await queue.turns.take(work);
-    } finally {
-      queue.users -= 1;
-      if (queue.users === 0) this.#perPack.delete(pack.sha256);
-    }
-  }
-
   #manifestPath(digest: string): string {
     return join(this.#options.dataDir, 'manifests', digest);
-  }
-
-  #packPath(sha256: string): string {
-    return join(this.#options.dataDir, 'packs', sha256);
   }
 }

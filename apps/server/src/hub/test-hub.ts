@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { signManifest } from '@starling/packs/signed-manifest.ts';
 import {
   type AgentCredential,
   agentChallenge,
@@ -11,12 +12,11 @@ import {
   publicKeyOf,
   sessionAnswer,
 } from '@starling/shared/agent-identity.ts';
-import { canonicalJson } from '@starling/shared/canonical-json.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import type { AgentEnrolment } from '@starling/shared/enrolment.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { AgentFrame, HubFrame, HubReport, MachineReport } from '@starling/shared/hub-protocol.ts';
-import type { Manifest, UnsignedManifest } from '@starling/shared/manifest.ts';
+import type { Pack } from '@starling/shared/manifest.ts';
 import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
 import type { UnsignedVersionKey, VersionKey } from '@starling/shared/version-key.ts';
 import { TorrentHasher } from '@starling/swarm/torrent-info.ts';
@@ -55,46 +55,79 @@ export async function temporaryFolder(): Promise<string> {
 
 export interface TestBuild {
   build: string;
-  manifest: Manifest;
+  /** The one that it brings. */
+  pack: Pack;
+  /** All that its manifest lists. */
+  packs: Pack[];
   manifestBytes: Buffer;
   digest: string;
   packBytes: Buffer;
 }
 
-/** A signed build of one file of random bytes. */
-export function makeBuild(sizeBytes: number, ordinal = 1): TestBuild {
+const chunkBytes = 256 * 1024;
+
+/** A signed build of random bytes, stored as they are: one file of them, behind the bytes of `earlier`, which are borrowed. */
+export function makeBuild(sizeBytes: number, ordinal = 1, earlier?: TestBuild): TestBuild {
   const packBytes = randomFillSync(Buffer.allocUnsafe(sizeBytes));
   const hasher = new TorrentHasher('pack', sizeBytes);
   hasher.update(packBytes);
   const build = `hello@1a2b3c4d5e6f${ordinal > 1 ? `.${ordinal}` : ''}`;
-  const unsigned: UnsignedManifest = {
-    format: 1,
-    build,
-    project: 'hello',
-    provenance: {
-      repositoryUrl: 'https://example.org/hello.git',
-      commitSha: '1a2b3c4d5e6f'.padEnd(40, '0'),
-      recipeDigest: sha256('recipe'),
-      worker: 'worker-1',
-      startedAt: 1,
-      finishedAt: 2,
+  const pack = { sha256: sha256(packBytes), sizeBytes, torrent: hasher.finish() };
+  const packs = [...(earlier ? [earlier.pack] : []), pack];
+  const contents = [...(earlier ? [earlier.packBytes] : []), packBytes];
+  const chunks = contents.flatMap((bytes, index) =>
+    Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, count) => {
+      const chunk = bytes.subarray(count * chunkBytes, (count + 1) * chunkBytes);
+      const { length } = chunk;
+      return { digest: sha256(chunk), length, pack: index, offset: count * chunkBytes, encodedLength: length };
+    }),
+  );
+  const { bytes: manifestBytes, digest } = signManifest(
+    {
+      build,
+      details: {
+        project: 'hello',
+        provenance: {
+          repositoryUrl: 'https://example.org/hello.git',
+          commitSha: '1a2b3c4d5e6f'.padEnd(40, '0'),
+          recipeDigest: sha256('recipe'),
+          worker: 'worker-1',
+          startedAt: 1,
+          finishedAt: 2,
+        },
+        run: {
+          command: './bin',
+          environment: {},
+          port: null,
+          stopGraceMs: 0,
+          health: { type: 'none' },
+          healthIntervalMs: 1_000,
+          minHealthyTimeMs: 0,
+          healthyDeadlineMs: 1_000,
+        },
+      },
+      entries: [
+        {
+          type: 'file',
+          path: 'bin',
+          executable: true,
+          sizeBytes: contents.reduce((sum, { length }) => sum + length, 0),
+        },
+      ],
+      packs: packs.map(({ sha256: packDigest, sizeBytes: packSize, torrent }) => ({
+        digest: packDigest,
+        sizeBytes: packSize,
+        torrentInfo: Buffer.from(torrent.info, 'base64'),
+      })),
+      chunks,
+      ancestors: earlier
+        ? [{ build: earlier.build, manifestDigest: earlier.digest, streamBytes: earlier.packBytes.length }]
+        : [],
+      patches: [],
     },
-    entries: [{ type: 'file', path: 'bin', executable: true, sizeBytes, offset: 0, sha256: sha256(packBytes) }],
-    pack: { sha256: sha256(packBytes), sizeBytes, torrent: hasher.finish() },
-    run: {
-      command: './bin',
-      environment: {},
-      port: null,
-      stopGraceMs: 0,
-      health: { type: 'none' },
-      healthIntervalMs: 1_000,
-      minHealthyTimeMs: 0,
-      healthyDeadlineMs: 1_000,
-    },
-  };
-  const manifest = manifestSigner.sign(unsigned);
-  const manifestBytes = Buffer.from(canonicalJson(manifest));
-  return { build, manifest, manifestBytes, digest: sha256(manifestBytes), packBytes };
+    manifestSigner,
+  );
+  return { build, pack, packs, manifestBytes, digest, packBytes };
 }
 
 /** A signed key that makes `stable` (if any) the version of all machines. */
@@ -186,9 +219,9 @@ export class MemoryBlobs implements RegionBlobs {
   cutAfter: number | undefined;
 
   add(...builds: TestBuild[]): void {
-    for (const { digest, manifestBytes, manifest, packBytes } of builds) {
+    for (const { digest, manifestBytes, pack, packBytes } of builds) {
       this.blobs.set(`manifests/${digest}`, manifestBytes);
-      this.blobs.set(`packs/${manifest.pack.sha256}`, packBytes);
+      this.blobs.set(`packs/${pack.sha256}`, packBytes);
     }
   }
 

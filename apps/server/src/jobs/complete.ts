@@ -7,9 +7,10 @@ import { askedBy, takeRest, takeUnlimited } from './take.ts';
 import type { Client } from './take-steps.ts';
 
 /**
- * Ends a job well: job, build and a PENDING replica for every region, in one statement; and takes the worker's next job, when
- * it asks for one, in the same commit. Not `recorded`, and nothing written, when the attempt has been taken away meanwhile. Throws UNAVAILABLE when the bytes of an expired build with the same pack are
- * being swept: the upload may have relied on bytes that are gone a moment later, and the next attempt uploads them anew.
+ * Ends a job well: job, build, the packs it names and a PENDING replica for every region, in one transaction; and takes the
+ * worker's next job, when it asks for one, in the same commit. Not `recorded`, and nothing written, when the attempt has
+ * been taken away meanwhile. Throws UNAVAILABLE when a pack that the build names is not recorded, or being deleted: the
+ * next attempt borrows from what is there then.
  */
 export async function completeJob(
   database: Database,
@@ -19,22 +20,26 @@ export async function completeJob(
 ): Promise<Completion> {
   const asked = next && askedBy(attempt.worker, next);
   const { recorded, rows } = await database.$client.begin(async (client) => {
-    // The sweep holds the same lock while it looks for a build with this pack and deletes it.
-    await client`select pg_advisory_xact_lock_shared(hashtext('starling.packs'), hashtext(${build.packDigest}))`;
-    const [swept] = await client`
-      select id from builds where pack_digest = ${build.packDigest} and expired_at is not null
-        and (swept_at is null or swept_at > (select started_at from jobs where id = ${attempt.jobId}))`;
-    if (swept) throw new StarlingError('UNAVAILABLE', `the same bytes are being swept, as those of ${swept.id}`);
+    // Locked until this is committed: the sweep locks a pack before it looks whether a build names it.
+    const there = await client<{ digest: string }[]>`
+      select digest from packs where digest = any (${build.packs}::text[]) and deleting_at is null
+      order by digest for key share`;
+    if (there.length < new Set(build.packs).size) await refuseUnlessOver(client, attempt, build, there);
     const ended = await client`
     with ${endStep(client, attempt.worker, attempt.attempt, [attempt.jobId], build.buildId)}, build as (
       insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
-        manifest_bytes, pack_digest, pack_bytes, info_hash, file_count, rollout)
+        manifest_bytes, stream_bytes, new_bytes, chunk_count, new_chunk_count, pack_digest, pack_bytes, patch_bytes,
+        file_count, rollout)
       select ${build.buildId}, project, commit_sha, id, ${build.commitAuthor}, ${build.commitSubject},
         ${build.committedAt.toISOString()}::text::timestamptz, ${build.manifestDigest}, ${build.manifestBytes}::bigint,
-        ${build.packDigest}, ${build.packBytes}::bigint, ${build.infoHash}, ${build.fileCount}::int,
+        ${build.streamBytes}::bigint, ${build.newBytes}::bigint, ${build.chunkCount}::int, ${build.newChunkCount}::int,
+        ${build.packDigest}::text, ${build.packBytes}::bigint, ${build.patchBytes}::bigint, ${build.fileCount}::int,
         ${build.rollout ? JSON.stringify(build.rollout) : null}::text::jsonb
       from ended
       returning id
+    ), named as (
+      insert into build_packs (build_id, pack)
+      select build.id, pack from build, unnest(${build.packs}::text[]) as pack
     ), copies as (
       insert into replicas (build_id, region, bytes_total)
       select build.id, regions.name, ${build.packBytes + build.manifestBytes}::bigint from build, regions
@@ -50,6 +55,18 @@ export async function completeJob(
   announceSoon(database, 'jobs');
   announceSoon(database, 'replicas');
   return { recorded, next: asked ? await takeRest(database, asked, rows) : [] };
+}
+
+async function refuseUnlessOver(
+  client: Client,
+  attempt: Attempt,
+  build: FinishedBuild,
+  there: { digest: string }[],
+): Promise<void> {
+  // Said again after it was recorded, its packs may have gone since.
+  if (await wasRecorded(client, attempt, build)) return;
+  const gone = build.packs.find((pack) => !there.some(({ digest }) => digest === pack));
+  throw new StarlingError('UNAVAILABLE', `the pack ${gone} that the build names was deleted meanwhile`);
 }
 
 /** Whether an earlier try of this very call was committed, and only its answer was lost. */

@@ -8,6 +8,8 @@ import { completeJob } from './complete.ts';
 import { enterStage } from './enter-stage.ts';
 import { failAttempt } from './fail.ts';
 import { heartbeat } from './heartbeat.ts';
+import { liveBuilds } from './live-builds.ts';
+import { recordPack } from './record-pack.ts';
 import { takeJobs } from './take.ts';
 
 /** The queue as workers see it, on PostgreSQL. */
@@ -17,6 +19,8 @@ export function jobQueue(database: Database): JobQueue {
     heartbeat: (attempt) => heartbeat(database, attempt),
     enterStage: (attempt, stage) => enterStage(database, attempt, stage),
     reserveBuildId: (attempt) => reserveBuildId(database, attempt),
+    liveBuilds: (attempt, most) => liveBuilds(database, attempt.project, most),
+    recordPack: (attempt, pack) => recordPack(database, attempt.project, pack),
     appendLog: (attempt, sequence, text) => appendLog(database, attempt, sequence, text),
     complete: (attempt, build, next) => completeJob(database, attempt, build, next),
     fail: (attempt, reason, retry) => failAttempt(database, attempt, reason, retry),

@@ -15,7 +15,9 @@ export async function configureRegions(database: Database, names: readonly strin
     }
     await tx.execute(sql`
       insert into replicas (build_id, region, bytes_total)
-      select b.id, r.name, b.pack_bytes + b.manifest_bytes from builds b cross join regions r
+      select b.id, r.name, b.manifest_bytes + coalesce((
+          select sum(p.size_bytes) from build_packs n join packs p on p.digest = n.pack where n.build_id = b.id), 0)
+      from builds b cross join regions r
       on conflict do nothing`);
     await announce(tx, 'replicas');
   });

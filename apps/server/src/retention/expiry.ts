@@ -26,8 +26,6 @@ const held = (build: SQL) => sql`(
 export interface ExpiringBuild {
   id: string;
   createdAt: Date;
-  packDigest: string;
-  packBytes: number;
   manifestBytes: number;
 }
 
@@ -36,8 +34,7 @@ export async function expiringBuilds(database: Queryable, project: string): Prom
   const [row] = await database.select().from(projects).where(eq(projects.name, project));
   const { keepBuilds, keepFor } = settingsOf(row?.settings).retention;
   const found = (await database.execute(sql`
-    select b.id, b.created_at as "createdAt", b.pack_digest as "packDigest", b.pack_bytes as "packBytes",
-      b.manifest_bytes as "manifestBytes"
+    select b.id, b.created_at as "createdAt", b.manifest_bytes as "manifestBytes"
     from (
       select * from builds where project = ${project} and expired_at is null
       order by created_at desc, id desc offset ${keepBuilds}
@@ -47,7 +44,6 @@ export async function expiringBuilds(database: Queryable, project: string): Prom
   return found.map((build) => ({
     ...build,
     createdAt: new Date(build.createdAt),
-    packBytes: Number(build.packBytes),
     manifestBytes: Number(build.manifestBytes),
   }));
 }

@@ -1,12 +1,13 @@
-import { and, asc, eq, isNotNull, isNull, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, isNotNull, isNull, sql } from 'drizzle-orm';
 import { builds, replicas } from '../../../../drizzle/schema/index.ts';
-import { type BlobStore, manifestKey, packKey } from '../blobs/blob-store.ts';
+import { type BlobStore, manifestKey } from '../blobs/blob-store.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
 
-// Bytes go before the rows that say where they are, region after region, the main store last. A sweep that is cut off at
-// any point is gone on with by the next: deleting what is not there is no error, and a build counts as swept only when
-// all of it is gone. In between it is expired, so nobody asks for its bytes.
+// The manifests of expired builds go, region after region, the main store last, each before the row that says where it is.
+// A sweep that is cut off at any point is gone on with by the next: deleting what is not there is no error, and a build
+// counts as swept only when all of it is gone. In between it is expired, so nobody asks for its bytes. Packs go when no
+// build that is kept names them: `sweep-packs.ts`.
 
 export interface BuildStores {
   main: BlobStore;
@@ -17,11 +18,11 @@ export interface BuildStores {
 export interface SweptBuild {
   id: string;
   project: string;
-  /** Bytes of the pack and manifest that were let go, over all stores. */
+  /** Bytes of the manifest that were let go, over all stores. */
   freedBytes: number;
 }
 
-/** Sweeps the bytes of expired builds, oldest first, `most` at most. */
+/** Sweeps the manifests of expired builds, oldest first, `most` at most. */
 export async function sweepBuilds(
   database: Database,
   stores: BuildStores,
@@ -50,18 +51,6 @@ async function sweepBuild(
   const removeFrom = async (store: BlobStore) => {
     await store.delete(manifestKey(build.manifestDigest));
     freedBytes += build.manifestBytes;
-    await database.transaction(async (tx) => {
-      // `completeJob` shares this lock: no build of the same tree, which has the same pack, turns up in between.
-      await tx.execute(sql`select pg_advisory_xact_lock(hashtext('starling.packs'), hashtext(${build.packDigest}))`);
-      const [other] = await tx
-        .select({ id: builds.id })
-        .from(builds)
-        .where(and(eq(builds.packDigest, build.packDigest), ne(builds.id, build.id), isNull(builds.expiredAt)))
-        .limit(1);
-      if (other) return;
-      await store.delete(packKey(build.packDigest));
-      freedBytes += build.packBytes;
-    });
   };
   const copies = await database.select().from(replicas).where(eq(replicas.buildId, build.id));
   for (const { region } of copies) {

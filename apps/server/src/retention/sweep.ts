@@ -4,33 +4,37 @@ import { recordAudit } from '../audit/record.ts';
 import type { Database, Queryable } from '../db/connect.ts';
 import { expireBuilds, expiringBuilds, projectNames } from './expiry.ts';
 import { type BuildStores, type SweptBuild, sweepBuilds } from './sweep-bytes.ts';
+import { bytesOnlyOf, type SweptPack, sweepPacks } from './sweep-packs.ts';
 import { countOldRows, sweepRows } from './sweep-rows.ts';
 
 /** What a sweep would do now. */
 export interface SweepPlan {
+  /** `bytes` is what would go with this build alone: its manifest, and packs that no other build names. */
   builds: { id: string; project: string; createdAt: Date; bytes: number }[];
   /** Expired before, with bytes that are not gone yet. */
   unfinished: number;
-  /** In one store; every region has the same. Packs that several builds share count once. */
+  /** In one store; every region has the same. Also what goes because the last of several builds that name it goes. */
   bytesPerStore: number;
   rows: { name: string; rows: number }[];
 }
 
 export async function planSweep(database: Queryable): Promise<SweepPlan> {
   const plan: SweepPlan = { builds: [], unfinished: 0, bytesPerStore: 0, rows: await countOldRows(database) };
-  const packs = new Map<string, number>();
+  const expiring = [];
   for (const project of await projectNames(database)) {
-    for (const build of await expiringBuilds(database, project)) {
-      const { id, createdAt, packDigest, packBytes, manifestBytes } = build;
-      plan.builds.push({ id, project, createdAt, bytes: packBytes + manifestBytes });
+    for (const { id, createdAt, manifestBytes } of await expiringBuilds(database, project)) {
+      expiring.push(id);
+      const bytes = manifestBytes + (await bytesOnlyOf(database, [id]));
+      plan.builds.push({ id, project, createdAt, bytes });
       plan.bytesPerStore += manifestBytes;
-      packs.set(packDigest, packBytes);
     }
   }
-  for (const bytes of packs.values()) plan.bytesPerStore += bytes;
+  plan.bytesPerStore += await bytesOnlyOf(database, expiring);
   plan.unfinished = await countUnswept(database);
   return plan;
 }
+
+const packsAtOnce = 200;
 
 export interface SweepOptions {
   database: Database;
@@ -45,8 +49,10 @@ export interface SweepOptions {
 export interface SweepResult {
   expired: string[];
   swept: SweptBuild[];
+  /** Packs that no build that is kept names, gone from every store. */
+  packs: SweptPack[];
   rows: { name: string; rows: number }[];
-  /** Builds whose bytes are still to be swept: ask again. */
+  /** Builds whose manifests are still to be swept: ask again. */
   left: number;
 }
 
@@ -55,22 +61,28 @@ export async function sweep({ database, stores, actor, most, signal }: SweepOpti
   const expired: string[] = [];
   for (const project of await projectNames(database)) expired.push(...(await expireBuilds(database, project, actor)));
   const swept = await sweepBuilds(database, stores, { most, signal });
+  const packs = await sweepPacks(database, stores, { most: packsAtOnce, signal });
   const rows = await sweepRows(database, signal);
   const left = await countUnswept(database);
   // What expired was audited as it did; bytes go one after another, in no transaction.
-  if (swept.length + rows.length > 0) {
-    const freed = swept.reduce((sum, { freedBytes }) => sum + freedBytes, 0);
+  if (swept.length + packs.length + rows.length > 0) {
+    const freed = [...swept, ...packs].reduce((sum, { freedBytes }) => sum + freedBytes, 0);
     await database.transaction((tx) =>
       recordAudit(tx, {
         actor,
         action: 'retention.sweep',
         project: null,
         target: `${swept.length} builds, ${formatBytes(freed)}`,
-        details: { swept: swept.map(({ id }) => id), freedBytes: freed, rows },
+        details: {
+          swept: swept.map(({ id }) => id),
+          packs: packs.map(({ digest }) => digest),
+          freedBytes: freed,
+          rows,
+        },
       }),
     );
   }
-  return { expired, swept, rows, left };
+  return { expired, swept, packs, rows, left };
 }
 
 async function countUnswept(database: Queryable): Promise<number> {

@@ -1,8 +1,8 @@
 import { and, asc, eq, isNull, lte, ne, sql } from 'drizzle-orm';
-import { builds, replicas } from '../../../../drizzle/schema/index.ts';
+import { buildPacks, builds, packs, replicas } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
-import type { DueReplica, ReplicaRows } from './ports.ts';
+import type { DueReplica, NamedPack, ReplicaRows } from './ports.ts';
 
 /** More than a leader copies before it asks again; the rest waits its turn. */
 const mostDueAtOnce = 200;
@@ -19,17 +19,21 @@ export function replicaRows(database: Database): ReplicaRows {
         )
         .orderBy(asc(builds.createdAt), asc(replicas.region))
         .limit(mostDueAtOnce);
-      return rows.map(({ replica, build }) => ({
-        build: build.id,
-        region: replica.region,
-        attempts: replica.attempts,
-        pack: { sha256: build.packDigest, sizeBytes: build.packBytes },
-        manifest: { sha256: build.manifestDigest, sizeBytes: build.manifestBytes },
-      }));
+      return Promise.all(
+        rows.map(async ({ replica, build }) => ({
+          build: build.id,
+          region: replica.region,
+          attempts: replica.attempts,
+          packs: await packsOf(database, build.id, replica.region),
+          manifest: { sha256: build.manifestDigest, sizeBytes: build.manifestBytes },
+        })),
+      );
     },
-    copying: (replica) =>
+    copying: (replica, bytesTotal) =>
       set(replica, {
         status: 'COPYING',
+        bytesDone: 0,
+        bytesTotal,
         attempts: sql`${replicas.attempts} + 1`,
         startedAt: sql`coalesce(${replicas.startedAt}, now())`,
         failureReason: null,
@@ -69,4 +73,16 @@ export function replicaRows(database: Database): ReplicaRows {
       await announce(tx, 'replicas');
     });
   }
+}
+
+function packsOf(database: Database, build: string, region: string): Promise<NamedPack[]> {
+  const isChecked = sql<boolean>`exists (
+    select from ${buildPacks} other join ${replicas} there on there.build_id = other.build_id
+    where other.pack = ${packs.digest} and there.region = ${region} and there.status = 'REPLICATED')`;
+  return database
+    .select({ sha256: packs.digest, sizeBytes: packs.sizeBytes, isChecked })
+    .from(buildPacks)
+    .innerJoin(packs, eq(packs.digest, buildPacks.pack))
+    .where(eq(buildPacks.buildId, build))
+    .orderBy(asc(packs.storedAt), asc(packs.digest));
 }

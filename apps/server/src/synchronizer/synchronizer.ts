@@ -4,7 +4,7 @@ import { type BlobStore, manifestKey, packKey } from '../blobs/blob-store.ts';
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import { copyVerified } from './copy-verified.ts';
-import type { DueReplica, ReplicaRows } from './ports.ts';
+import type { DueReplica, NamedPack, ReplicaRows } from './ports.ts';
 
 export interface SynchronizerOptions {
   rows: ReplicaRows;
@@ -67,7 +67,10 @@ async function replicate(
       fix: 'Add the region with its blob store to the configuration of control and restart it.',
     });
   }
-  await rows.copying(replica);
+  const { manifest } = replica;
+  const lacking = await lackingIn(to, replica);
+  const sizeOf = (blobs: readonly { sizeBytes: number }[]) => blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  await rows.copying(replica, sizeOf(lacking) + manifest.sizeBytes);
   let shownAt = 0;
   const progress = (bytesDone: number) => {
     if (clock.now() - shownAt < progressEveryMs) return;
@@ -75,8 +78,23 @@ async function replicate(
     // A lost progress row is made good by the next one; a database that is away shows at the end of the copy.
     rows.progress(replica, bytesDone).catch(() => {});
   };
-  const { manifest, pack } = replica;
-  await copyVerified({ key: packKey(pack.sha256), ...pack, from: main, to, signal, onProgress: progress });
+  for (const [index, pack] of lacking.entries()) {
+    const before = sizeOf(lacking.slice(0, index));
+    const { sha256, sizeBytes } = pack;
+    const onProgress = (bytesDone: number) => progress(before + bytesDone);
+    await copyVerified({ key: packKey(sha256), sha256, sizeBytes, from: main, to, signal, onProgress });
+  }
+  // The manifest last: where it is, its packs are.
   await copyVerified({ key: manifestKey(manifest.sha256), ...manifest, from: main, to, signal, onProgress: () => {} });
   await rows.replicated(replica);
+}
+
+/** The packs that a region does not have, or of which nobody has checked that it has them. */
+async function lackingIn(to: BlobStore, { packs }: DueReplica): Promise<NamedPack[]> {
+  const lacking = [];
+  for (const pack of packs) {
+    const isThere = pack.isChecked && (await to.sizeOf(packKey(pack.sha256))) === pack.sizeBytes;
+    if (!isThere) lacking.push(pack);
+  }
+  return lacking;
 }

@@ -94,7 +94,11 @@ export function BuildPage({ id }: { id: string }) {
             <Panel title="What it is">
               <Facts
                 facts={[
-                  ['Pack', formatBytes(build.packBytes)],
+                  ['Size', formatBytes(build.streamBytes)],
+                  [
+                    'New',
+                    `${((build.newBytes / Math.max(1, build.streamBytes)) * 100).toFixed(1)} %: ${formatBytes(build.packBytes)}, of which patches ${formatBytes(build.patchBytes)}`,
+                  ],
                   ['Files', plural(build.fileCount, 'file')],
                   ['Manifest', formatBytes(build.manifestBytes)],
                   [
@@ -107,12 +111,12 @@ export function BuildPage({ id }: { id: string }) {
                     />,
                   ],
                   [
-                    'Pack digest',
-                    <Sha key="pack" sha={build.packDigest} text={build.packDigest.slice(0, 16)} what="digest" />,
-                  ],
-                  [
-                    'Swarm',
-                    <Sha key="swarm" sha={build.infoHash} text={build.infoHash.slice(0, 16)} what="info hash" />,
+                    'Its own pack',
+                    build.packDigest ? (
+                      <Sha key="pack" sha={build.packDigest} text={build.packDigest.slice(0, 16)} what="digest" />
+                    ) : (
+                      'none: nothing is new'
+                    ),
                   ],
                 ]}
               />

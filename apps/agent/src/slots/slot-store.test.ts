@@ -2,14 +2,12 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ArtifactEntry } from '@starling/shared/manifest.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { manifestKey, type SampleTree, sampleBuild } from '../testing/sample-build.ts';
+import { fromPack, manifestKey, type SampleTree, sampleBuild } from '../testing/sample-build.ts';
 import { currentSlotName } from './current-link.ts';
 import { ProjectLayout } from './layout.ts';
 import { SlotStore } from './slot-store.ts';
-import { WrongPack } from './unpack.ts';
 
 const tree: SampleTree = {
   'bin/tool': { executable: '#!/bin/sh\necho hi\n' },
@@ -35,10 +33,10 @@ async function fill(build: ReturnType<typeof sampleBuild>, packBytes = build.pac
   const packPath = join(folder, 'pack');
   await writeFile(packPath, packBytes);
   await slots.saveManifest(build.target, build.manifestBytes);
-  await slots.fill(build.target, packPath, signal);
+  return slots.fill(build.target, build.manifest, fromPack(build, packPath), signal);
 }
 
-describe('unpacking', () => {
+describe('a slot that is filled', () => {
   it('restores files of any size, their modes, links and empty directories', async () => {
     const build = sampleBuild('a1', tree);
     await fill(build);
@@ -65,25 +63,16 @@ describe('unpacking', () => {
     const build = sampleBuild('a1', tree);
     const wrong = Buffer.from(build.packBytes);
     wrong[100] = (wrong[100] ?? 0) ^ 1;
-    await expect(fill(build, wrong)).rejects.toThrow(WrongPack);
-    await expect(fill(build, build.packBytes.subarray(1))).rejects.toThrow(WrongPack);
-    expect(await slots.isReady(build.target)).toBe(false);
-  });
-
-  it('tells a manifest that contradicts itself from a wrong pack', async () => {
-    const build = sampleBuild(
-      'a1',
-      tree,
-      {},
-      { changeEntries: (entries) => entries.with(-1, { ...entries.at(-1), sha256: 'f'.repeat(64) } as ArtifactEntry) },
-    );
-    await expect(fill(build)).rejects.toThrow('readme.txt does not have the digest that the manifest gives it');
-    expect(await slots.isReady(build.target)).toBe(false);
+    for (const bytes of [wrong, build.packBytes.subarray(0, 50)]) {
+      const failures = await fill(build, bytes);
+      expect(failures.map(({ pack }) => pack)).toEqual([build.packSha256]);
+      expect(await slots.isReady(build.target)).toBe(false);
+    }
   });
 
   it('begins again over what an earlier, killed attempt left', async () => {
     const build = sampleBuild('a1', tree);
-    await expect(fill(build, Buffer.alloc(build.packBytes.length))).rejects.toThrow(WrongPack);
+    expect(await fill(build, Buffer.alloc(build.packBytes.length))).not.toEqual([]);
     await fill(build);
     expect(await readFile(join(slots.folder(build.target), 'readme.txt'), 'utf8')).toBe('hello');
   });
@@ -92,7 +81,8 @@ describe('unpacking', () => {
     const build = sampleBuild('a1', tree);
     await slots.saveManifest(build.target, build.manifestBytes);
     await writeFile(join(folder, 'pack'), build.packBytes);
-    await expect(slots.fill(build.target, join(folder, 'pack'), AbortSignal.abort())).rejects.toThrow('aborted');
+    const update = fromPack(build, join(folder, 'pack'));
+    await expect(slots.fill(build.target, build.manifest, update, AbortSignal.abort())).rejects.toThrow('aborted');
   });
 });
 
@@ -115,19 +105,19 @@ describe('a manifest', () => {
     expect(() => slots.checkManifest(target, bytes)).toThrow(reason);
   });
 
-  it('is refused when it is signed by another, for another project, or describes an impossible tree', async () => {
+  it('is refused when it is signed by another, or for another project', async () => {
     const { generateSigningKey } = await import('@starling/shared/signing.ts');
     const foreign = sampleBuild('a1', tree, {}, { signer: generateSigningKey().privatePem });
     expect(() => slots.checkManifest(foreign.target, foreign.manifestBytes)).toThrow('is not trusted here');
     const other = sampleBuild('a1', tree, {}, { project: 'other' });
     expect(() => slots.checkManifest(other.target, other.manifestBytes)).toThrow('it is of the project other');
-    const leaving = sampleBuild('a1', { ...tree, 'lib/tool': { link: '../../etc/passwd' } });
-    expect(() => slots.checkManifest(leaving.target, leaving.manifestBytes)).toThrow('leads out of the artifact');
   });
 
   it('is not trusted from disk either', async () => {
     await fill(build);
-    await writeFile(layout.manifest(build.target), build.manifestBytes.toString().replace('hello', 'hallo'));
+    const changed = Buffer.from(build.manifestBytes);
+    changed.write('hallo', changed.indexOf('hello'));
+    await writeFile(layout.manifest(build.target), changed);
     expect(await slots.isReady(build.target)).toBe(false);
   });
 });
@@ -139,7 +129,7 @@ describe('slots', () => {
     for (const build of [one, two, one]) await slots.makeCurrent(build.target);
     expect((await lstat(layout.current)).isSymbolicLink()).toBe(true);
     expect(await currentSlotName(layout.current)).toMatch(/^a1/);
-    expect(await slots.packs()).toEqual([one.packSha256, two.packSha256]);
+    expect(await slots.packs()).toEqual([...new Set([one.packSha256, two.packSha256])]);
     expect(await slots.prune([one.target])).toHaveLength(2);
     expect(await slots.isReady(one.target)).toBe(true);
     expect(await slots.isReady(two.target)).toBe(false);

@@ -1,0 +1,161 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Clock } from '@starling/shared/clock.ts';
+import { messageOf } from '@starling/shared/errors.ts';
+import { maxManifestBytes } from '@starling/shared/manifest.ts';
+import type { HubAccess } from '../control/hub-access.ts';
+import { throwIfAborted } from '../lib/abort.ts';
+
+export interface HubBytesOptions {
+  hubUrl: string;
+  access: Pick<HubAccess, 'session' | 'forget'>;
+  clock: Clock;
+  /** Told once in a while why something is not there yet, in a sentence. */
+  onWaiting: (why: string) => void;
+}
+
+/** The bytes from `start` up to but not including `end`. */
+export interface HubRange {
+  start: number;
+  end: number;
+}
+
+const requestTimeoutMs = 60_000;
+const firstPauseMs = 500;
+const maxPauseMs = 10_000;
+const waitingAfterMs = 30_000;
+
+type Answer<T> = { got: T } | { why: string; isUnknown: boolean };
+
+/** Manifests, and small parts of packs, straight from the hub over HTTP. Nothing of it is checked here. */
+export class HubBytes {
+  readonly #options: HubBytesOptions;
+
+  constructor(options: HubBytesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Gets a manifest's bytes, asking again (with growing pauses, 10 s at most) for as long as the hub is out of reach or
+   * still pulling it. Ends only with the bytes or with Aborted.
+   */
+  async manifest(digest: string, signal: AbortSignal): Promise<Buffer> {
+    const bytes = await this.#insist('the manifest', signal, () => this.#bytes(`manifests/${digest}`, signal));
+    if (!bytes) throw new Error('a manifest is waited for until it is there');
+    return bytes;
+  }
+
+  /** As `manifest`, but undefined when the hub does not know it. */
+  ancestor(digest: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    return this.#insist('the manifest of an earlier build', signal, () => this.#bytes(`manifests/${digest}`, signal), {
+      endsUnknown: true,
+    });
+  }
+
+  /** Whether the hub knows a pack. Asked for, it pulls it. True as well when the hub cannot be asked. */
+  async knowsPack(sha256: string, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#once(`packs/${sha256}`, { method: 'HEAD' }, signal, async () => true);
+    return 'got' in answer || !answer.isUnknown;
+  }
+
+  /**
+   * Fetches ranges of a pack, each to its place in the file at `path`. False when the hub does not know the pack (only
+   * with `endsUnknown`; otherwise that is waited for). `onBytes` is told of what has arrived.
+   */
+  async ranges(
+    sha256: string,
+    ranges: readonly HubRange[],
+    path: string,
+    { onBytes, endsUnknown }: { onBytes: (count: number) => void; endsUnknown: boolean },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const file = await open(path, 'w', 0o600);
+    try {
+      for (const range of ranges) {
+        const done = await this.#insist('the hub', signal, () => this.#range(sha256, range, file, signal), {
+          endsUnknown,
+        });
+        if (done === undefined) return false;
+        onBytes(range.end - range.start);
+      }
+      return true;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #insist<T>(
+    what: string,
+    signal: AbortSignal,
+    ask: () => Promise<Answer<T>>,
+    { endsUnknown = false } = {},
+  ): Promise<T | undefined> {
+    const { clock, onWaiting } = this.#options;
+    let saidAt = clock.now();
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(maxPauseMs, pauseMs * 2)) {
+      const answer = await ask();
+      throwIfAborted(signal);
+      if ('got' in answer) return answer.got;
+      if (endsUnknown && answer.isUnknown) return undefined;
+      if (clock.now() - saidAt >= waitingAfterMs) {
+        onWaiting(`waiting for ${what}${what === 'the hub' ? '' : ' from the hub'}: ${answer.why}`);
+        saidAt = clock.now();
+      }
+      await clock.sleep(pauseMs * (0.75 + Math.random() / 2), signal);
+      throwIfAborted(signal);
+    }
+  }
+
+  #bytes(path: string, signal: AbortSignal): Promise<Answer<Buffer>> {
+    return this.#once(path, {}, signal, async (response) => {
+      const pieces: Uint8Array[] = [];
+      let bytes = 0;
+      for await (const piece of response.body ?? []) {
+        bytes += piece.length;
+        if (bytes > maxManifestBytes) throw new Error(`it is larger than ${maxManifestBytes} bytes`);
+        pieces.push(piece);
+      }
+      return Buffer.concat(pieces);
+    });
+  }
+
+  #range(sha256: string, { start, end }: HubRange, file: FileHandle, signal: AbortSignal): Promise<Answer<true>> {
+    const headers = { range: `bytes=${start}-${end - 1}` };
+    return this.#once(`packs/${sha256}`, { headers }, signal, async (response) => {
+      let at = start;
+      if (response.status !== 206) throw new Error(`it answered a range with HTTP ${response.status}`);
+      for await (const piece of response.body ?? []) {
+        if (at + piece.length > end) throw new Error('it sent more than was asked for');
+        for (let done = 0; done < piece.length; )
+          done += (await file.write(piece, done, piece.length - done, at + done)).bytesWritten;
+        at += piece.length;
+      }
+      if (at < end) throw new Error(`it ended ${end - at} bytes early`);
+      return true as const;
+    });
+  }
+
+  async #once<T>(
+    path: string,
+    { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> },
+    signal: AbortSignal,
+    read: (response: Response) => Promise<T>,
+  ): Promise<Answer<T>> {
+    const { access, hubUrl } = this.#options;
+    try {
+      const session = await access.session(signal);
+      const response = await fetch(`${hubUrl}/${path}`, {
+        method,
+        headers: { ...headers, authorization: `Bearer ${session}` },
+        redirect: 'error',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+      });
+      if (response.ok) return { got: await read(response) };
+      await response.body?.cancel();
+      if (response.status === 401) access.forget(session);
+      return { why: `HTTP ${response.status}`, isUnknown: response.status === 404 };
+    } catch (thrown) {
+      const cause = thrown instanceof Error && thrown.cause ? `: ${messageOf(thrown.cause)}` : '';
+      return { why: `${messageOf(thrown)}${cause}`, isUnknown: false };
+    }
+  }
+}
