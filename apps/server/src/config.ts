@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { byteSize } from '@starling/shared/byte-size.ts';
 import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { allProjects, type Grant } from '@starling/shared/permissions.ts';
