@@ -6,7 +6,7 @@ import { manifestDefect } from './manifest-defect.ts';
 import { readEntries, writeEntries } from './manifest-entries.ts';
 import { ByteReader, ByteWriter, Malformed } from './varint.ts';
 
-// The bytes of a manifest, version 2; docs/reference/manifest-format.md describes them. Everything that can be known
+// The bytes of a manifest; docs/reference/manifest-format.md describes them. Everything that can be known
 // from what came before is left out, so a chunk mostly takes its digest and five to eight bytes more.
 
 export const manifestVersion = 2;
