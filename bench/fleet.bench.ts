@@ -61,7 +61,7 @@ export async function run(commandLine: string[]): Promise<void> {
     const states = () => Promise.all(fleets.map(stateOf));
     const sum = (
       all: SimulatedAgentsState[],
-      field: 'welcomed' | 'closed' | 'reportsSent' | 'reportsAccepted' | 'peersFrames',
+      field: 'sentAgain' | 'welcomed' | 'closed' | 'reportsSent' | 'reportsAccepted' | 'peersFrames',
     ) => all.reduce((total, one) => total + one[field], 0);
     let saidAt = Date.now();
     await until(
@@ -149,6 +149,7 @@ export async function run(commandLine: string[]): Promise<void> {
       cpu_ms_per_sign_in: round((signInCpu / agents) * 1_000),
       connect_seconds: round(connectSeconds, 1),
       reports: sum(all, 'reportsAccepted'),
+      reports_sent_again: sum(all, 'sentAgain'),
       connections_lost: sum(all, 'closed'),
       peer_lists: sum(all, 'peersFrames'),
       deployment_seconds: round(seconds, 1),

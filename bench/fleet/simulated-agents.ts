@@ -31,6 +31,7 @@ export interface SimulatedAgentsState {
   told: Record<number, number[]>;
   reportsSent: number;
   reportsAccepted: number;
+  sentAgain: number;
   lastAcceptedAt: number;
   peersFrames: number;
 }
@@ -46,6 +47,7 @@ const state: SimulatedAgentsState = {
   told: {},
   reportsSent: 0,
   reportsAccepted: 0,
+  sentAgain: 0,
   lastAcceptedAt: 0,
   peersFrames: 0,
 };
@@ -95,6 +97,7 @@ class SimulatedAgent {
   #deployment = 0;
   #accepted = 0;
   #isWelcomed = false;
+  #movedAt = 0;
   /** Not accepted yet: sent again on each connection. */
   #waiting: MachineReport[] = [];
 
@@ -165,6 +168,7 @@ class SimulatedAgent {
       const upTo = (JSON.parse(text) as { upToSequence: number }).upToSequence;
       state.reportsAccepted += Math.max(0, upTo - this.#accepted);
       this.#accepted = Math.max(this.#accepted, upTo);
+      this.#movedAt = Date.now();
       this.#waiting = this.#waiting.filter(({ sequence }) => sequence > upTo);
       state.lastAcceptedAt = Date.now();
     } else if (text.startsWith('{"type":"peers"')) state.peersFrames += 1;
@@ -215,7 +219,15 @@ class SimulatedAgent {
     this.#reports([report('COMMITTED')]);
   }
 
+  sendAgain(): void {
+    if (!this.#isWelcomed || this.#waiting.length === 0 || Date.now() - this.#movedAt < 15_000) return;
+    this.#movedAt = Date.now();
+    state.sentAgain += this.#waiting.length;
+    this.#send({ type: 'reports', reports: this.#waiting });
+  }
+
   #reports(reports: MachineReport[]): void {
+    if (this.#waiting.length === 0) this.#movedAt = Date.now();
     state.reportsSent += reports.length;
     this.#waiting.push(...reports);
     if (this.#isWelcomed) this.#send({ type: 'reports', reports });
@@ -225,6 +237,12 @@ class SimulatedAgent {
     this.#socket?.send(JSON.stringify(frame));
   }
 }
+
+const agents: SimulatedAgent[] = [];
+/** As a real agent: what nothing of was accepted for 15 s is sent again. */
+setInterval(() => {
+  for (const agent of agents) agent.sendAgain();
+}, 5_000);
 
 process.on('message', (message) => {
   if (message === 'state') process.send?.(state);
@@ -236,7 +254,9 @@ await Promise.all(
   Array.from({ length: order.atOnce }, async () => {
     while (next < order.count) {
       next += 1;
-      await new SimulatedAgent(next).connectAtLast();
+      const agent = new SimulatedAgent(next);
+      agents.push(agent);
+      await agent.connectAtLast();
     }
   }),
 );

@@ -22,7 +22,7 @@ import { Revocations } from './revocations.ts';
 import { Shelf } from './shelf.ts';
 import { Tracker } from './tracker.ts';
 
-const maxReports = 20_000;
+const maxReports = 100_000;
 const maxSwarmConnections = 500;
 const handOutEveryMs = 500;
 const idleSocketTimeoutMs = 120_000;

@@ -31,6 +31,24 @@ const machine = (name: string): MachineState => ({
 });
 
 describe('ReportQueue', () => {
+  it('passes on the last report of each project and deployment, which acknowledges those before it', async () => {
+    const control = new MemoryControl();
+    const { queue, clock, accepted } = startQueue(control, 2);
+    const of = (deployment: number, ...sequences: number[]) =>
+      reports(...sequences).map((report) => ({ ...report, deployment }));
+    control.failure = new Error('away');
+    expect(queue.add('m1', of(7, 1, 2))).toBe(true);
+    expect(queue.add('m1', [...of(8, 4), ...of(7, 3, 5)])).toBe(true);
+    // What comes again late takes nothing's place.
+    expect(queue.add('m1', of(7, 2, 3))).toBe(true);
+    expect(queue.size).toBe(2);
+    control.failure = undefined;
+    await clock.advance(20_000);
+    expect(control.reports.map(({ sequence }) => sequence)).toEqual([4, 5]);
+    expect(accepted).toEqual([['m1', 5]]);
+    expect(queue.size).toBe(0);
+  });
+
   it('takes nothing past a hole that it left for want of room', async () => {
     const control = new MemoryControl();
     control.failure = new Error('away');

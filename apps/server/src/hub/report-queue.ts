@@ -107,15 +107,16 @@ export class ReportQueue {
       known.turnedAwayUpTo = last;
       return false;
     }
-    const news = sorted.filter(({ sequence }) => !known.bySequence.has(sequence));
     this.#reports.set(machine, known);
-    if (this.#size + news.length > this.#options.maxReports) {
+    const before = known.bySequence.size;
+    const kept = newestOfEach([...known.bySequence.values(), ...sorted]);
+    if (this.#size - before + kept.length > this.#options.maxReports) {
       known.turnedAwayUpTo = last;
       return false;
     }
     known.turnedAwayUpTo = undefined;
-    for (const report of news) known.bySequence.set(report.sequence, report);
-    this.#size += news.length;
+    known.bySequence = new Map(kept.map((report) => [report.sequence, report]));
+    this.#size += kept.length - before;
     return true;
   }
 
@@ -226,4 +227,18 @@ export class ReportQueue {
       this.#reports.set(machine, known);
     }
   }
+}
+
+/**
+ * Of each project and deployment the last report, in order. Control makes nothing of those before it, and an
+ * acknowledgement of the last one covers them; a wave of machines says eight things each within seconds.
+ */
+function newestOfEach(reports: readonly MachineReport[]): MachineReport[] {
+  const newest = new Map<string, MachineReport>();
+  for (const report of reports) {
+    const key = `${report.project}\n${report.deployment}`;
+    const other = newest.get(key);
+    if (!other || other.sequence < report.sequence) newest.set(key, report);
+  }
+  return [...newest.values()].sort((a, b) => a.sequence - b.sequence);
 }

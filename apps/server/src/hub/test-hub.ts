@@ -412,7 +412,8 @@ export function makeReport(sequence: number): MachineReport {
     step: 'FETCHING',
     observedBuild: null,
     desiredBuild: null,
-    deployment: 1,
+    // Each of its own, or only the last would be passed on.
+    deployment: sequence,
     detail: '',
   };
 }

@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startOf } from '@starling/host/process-mark.ts';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { built, commit, everywhere, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+
+// docs/runbooks.md, followed. Each command must stand in its runbook as it is given here, but for the number of a deployment.
+
+let starling: StarlingUnderTest;
+let runbooks: Map<string, string>;
+let good: string;
+let hubs: Record<string, string>;
+const patience = { timeout: 60_000, interval: 250 };
+
+beforeAll(async () => {
+  const text = await readFile(fileURLToPath(new URL('../../../docs/runbooks.md', import.meta.url)), 'utf8');
+  runbooks = new Map(text.split(/^## /m).map((part) => [part.split('\n')[0]!, part.replace(/\s+/g, ' ')]));
+  starling = await startUnderTest({ machinesPerRegion: 2 });
+  hubs = Object.fromEntries(starling.ports.map(({ name, port }) => [name, `http://127.0.0.1:${port}`]));
+  good = await newBuild();
+  await release(good);
+});
+afterAll(() => starling?.discard());
+
+/** Runs a command that stands in a runbook, split as a shell would; what it says. */
+async function follow(runbook: string, command: string, deployment?: number): Promise<string> {
+  expect(runbooks.get(runbook), `there is no runbook "${runbook}"`).toContain(`\`starling ${command}\``);
+  const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
+  const { code, stdout, stderr } = await starling.cli(
+    ...words.map((word) => (word === '17' ? String(deployment) : word)),
+  );
+  expect(code, `${command}\n${stdout}${stderr}`).toBe(0);
+  return stdout + stderr;
+}
+
+async function newBuild(more = ''): Promise<string> {
+  const repository = join(starling.data, 'shop');
+  const recipe = `version: 1
+build: { command: "mkdir out && echo $STARLING_COMMIT > out/stamp", artifact: out }
+run: { command: "echo started; exec sleep 1000000", stopGrace: 2s }
+health: { command: test -e stamp, interval: 100ms, minHealthyTime: 300ms }
+${more}`;
+  const sha = await commit(repository, { 'starling.yml': recipe });
+  await starling.cli('project', 'add', 'shop', repository);
+  return built(starling, 'shop', sha);
+}
+async function release(build: string): Promise<number> {
+  const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build });
+  expect(await settled(starling, id)).toMatchObject({ status: 'SUCCEEDED' });
+  await everywhere(starling, 'shop', build);
+  return id;
+}
+
+it('A bad release', async () => {
+  const runbook = 'A bad release';
+  const bad = await newBuild();
+  const id = await release(bad);
+  await follow(runbook, 'stop-the-line shop --reason "errors at the till"');
+  expect(await follow(runbook, 'rollback shop --reason "errors at the till" --wait')).toMatch(/6 machines run it/);
+  await everywhere(starling, 'shop', good);
+  expect(await follow(runbook, 'machines --project shop --problems')).not.toMatch(/told|failed|offline/);
+  expect(await follow(runbook, 'quarantine list')).toMatch(new RegExp(`${bad}.*errors at the till`));
+  await follow(runbook, 'start-the-line shop');
+  expect(await follow(runbook, 'deployments shop')).toContain(String(id));
+  expect(await follow(runbook, 'deployment 17', id)).toContain(bad);
+  await follow(runbook, 'undo-rollback shop --reason "the network was it"');
+  await everywhere(starling, 'shop', bad);
+  good = bad;
+});
+
+it('A rollout is stuck', async () => {
+  const runbook = 'A rollout is stuck';
+  const slow = await newBuild('hooks: { afterInstall: sleep 600 }\nrollout: { waves: [{ fraction: 1% }] }\n');
+  const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build: slow });
+  const running = await vi.waitFor(async () => {
+    const said = await follow(runbook, 'machines --project shop --problems');
+    expect(said).toMatch(/STAGED.*told/);
+    return said;
+  }, patience);
+  const [machine] = /\S+-\d/.exec(running)!;
+  const log = join(starling.data, 'machines', machine, 'projects/shop/logs/hooks.log');
+  expect(await readFile(log, 'utf8')).toMatch(new RegExp(`afterInstall of ${slow}, deployment ${id}`));
+  expect(await follow(runbook, 'deployment 17', id)).toMatch(/wave/i);
+  await starling.api.deployments.pause.mutate({ id, reason: 'the till is busy' });
+  expect(await follow(runbook, 'deployment 17', id)).toMatch(/paused.*the till is busy/i);
+  await follow(runbook, 'resume 17 --reason "looked at it"', id);
+  await starling.cli('stop-the-line', 'shop', '--reason', 'inventory');
+  expect(await follow(runbook, 'start-the-line --list')).toContain('inventory');
+  await follow(runbook, 'start-the-line shop');
+  for (const command of ['approvals', 'freeze list']) await follow(runbook, command);
+  await follow(runbook, 'abort 17 --reason "not today"', id);
+  await follow(runbook, 'abort 17 --reason "not today"', id);
+  expect(await settled(starling, id)).toMatchObject({ status: 'ABORTED' });
+  await everywhere(starling, 'shop', good);
+});
+
+it('A region is down', async () => {
+  const runbook = 'A region is down';
+  const before = good;
+  const next = await newBuild();
+  await release(next);
+  // Its host hangs: nothing is answered any more, and no connection ends.
+  const hub = starling.children.get('hub-us-east')!;
+  const hung = hub.pid!;
+  process.kill(hung, 'SIGSTOP');
+  try {
+    const problems = 'machines --region us-east --problems';
+    await vi.waitFor(
+      async () => expect(await follow(runbook, problems)).toMatch(/us-east-1.*offline[\s\S]*us-east-2.*offline/),
+      patience,
+    );
+    const health = fetch(`${hubs['hub us-east']}/healthz`, { signal: AbortSignal.timeout(2_000) });
+    await expect(health).rejects.toThrow();
+    expect(await (await fetch(`${hubs['hub eu-west']}/healthz`)).json()).toMatchObject({ status: 'ok' });
+    await follow(runbook, 'rollback shop --reason "half of it is dark"');
+    await vi.waitFor(
+      async () =>
+        expect((await starling.cli('machines', '--region', 'eu-west', '--build', before)).stdout).toMatch(/eu-west-2/),
+      patience,
+    );
+    process.kill(hung, 'SIGKILL');
+    // Its keeper starts it again, as systemd would.
+    await vi.waitFor(async () => expect(await follow(runbook, problems)).not.toContain('us-east-'), patience);
+    await everywhere(starling, 'shop', before);
+    expect(await follow(runbook, 'status shop')).toContain(before);
+    good = before;
+  } finally {
+    if (startOf(hung) !== undefined) process.kill(hung, 'SIGCONT');
+  }
+});
+
+it('An agent is silent', async () => {
+  const runbook = 'An agent is silent';
+  const agent = starling.children.get('agent-us-east-1')!;
+  const place = join(starling.data, 'machines/us-east-1/projects/shop');
+  const { process: program } = JSON.parse(await readFile(join(place, 'program.json'), 'utf8'));
+  const hung = agent.pid!;
+  process.kill(hung, 'SIGSTOP');
+  await vi.waitFor(
+    async () => expect(await follow(runbook, 'machines --find us-east-1')).toMatch(/us-east-1.*offline/),
+    patience,
+  );
+  expect(startOf(program.pid)).toBe(program.identity);
+  expect(await readFile(join(place, 'logs/program.log'), 'utf8')).toContain('started');
+  expect((await readFile(join(place, 'current/stamp'), 'utf8')).trim()).toContain(good.split('@')[1]);
+  // Two releases go by without it; it comes to the second, and never starts the first.
+  for (const build of [await newBuild(), await newBuild()]) {
+    const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build });
+    expect(await settled(starling, id)).toMatchObject({ status: 'SUCCEEDED' });
+    good = build;
+  }
+  process.kill(hung, 'SIGKILL');
+  await everywhere(starling, 'shop', good);
+  const hooks = await readFile(join(starling.data, 'logs/agent-us-east-1.log'), 'utf8');
+  expect(hooks).toContain('started');
+  const starts = (await readFile(join(place, 'logs/program.log'), 'utf8'))
+    .split('\n')
+    .filter((line) => line === 'started');
+  await agent.stop();
+  await vi.waitFor(
+    async () => expect(await follow(runbook, 'machines --find us-east-1')).toMatch(/us-east-1.*offline/),
+    patience,
+  );
+  await follow(runbook, 'machine decommission us-east-1 --reason "broken mainboard" --yes');
+  expect(await follow(runbook, 'machines --find us-east-1')).not.toContain('us-east-1');
+  expect(starts.length).toBeGreaterThan(0);
+});
