@@ -142,21 +142,23 @@ it('An agent is silent', async () => {
     patience,
   );
   expect(startOf(program.pid)).toBe(program.identity);
+  const starts = async () =>
+    (await readFile(join(place, 'logs/program.log'), 'utf8')).match(/^started$/gm)?.length ?? 0;
+  const before = await starts();
   expect(await readFile(join(place, 'logs/program.log'), 'utf8')).toContain('started');
   expect((await readFile(join(place, 'current/stamp'), 'utf8')).trim()).toContain(good.split('@')[1]);
   // Two releases go by without it; it comes to the second, and never starts the first.
   for (const build of [await newBuild(), await newBuild()]) {
-    const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build });
-    expect(await settled(starling, id)).toMatchObject({ status: 'SUCCEEDED' });
+    await starling.api.deployments.deploy.mutate({ project: 'shop', build, whenBusy: 'REPLACE' });
+    await vi.waitFor(
+      async () => expect((await starling.cli('machines', '--build', build)).stdout).toContain('eu-west-1'),
+      patience,
+    );
     good = build;
   }
   process.kill(hung, 'SIGKILL');
   await everywhere(starling, 'shop', good);
-  const hooks = await readFile(join(starling.data, 'logs/agent-us-east-1.log'), 'utf8');
-  expect(hooks).toContain('started');
-  const starts = (await readFile(join(place, 'logs/program.log'), 'utf8'))
-    .split('\n')
-    .filter((line) => line === 'started');
+  expect(await starts()).toBe(before + 1);
   await agent.stop();
   await vi.waitFor(
     async () => expect(await follow(runbook, 'machines --find us-east-1')).toMatch(/us-east-1.*offline/),
@@ -164,5 +166,4 @@ it('An agent is silent', async () => {
   );
   await follow(runbook, 'machine decommission us-east-1 --reason "broken mainboard" --yes');
   expect(await follow(runbook, 'machines --find us-east-1')).not.toContain('us-east-1');
-  expect(starts.length).toBeGreaterThan(0);
 });
