@@ -117,7 +117,7 @@ export function BuildRows({
 }
 
 /** What stands for a job that has no commit subject yet. */
-function whatOf(job: Job): string {
+export function whatOf(job: Job): string {
   if (job.failureReason) return job.failureReason;
   const ref = job.requestedRef === job.commitSha ? 'this commit' : job.requestedRef;
   return job.status === 'QUEUED'

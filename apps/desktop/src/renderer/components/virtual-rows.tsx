@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: rows that are placed one by one cannot be a table element's.
 // biome-ignore-all lint/a11y/useFocusableInteractive: the rows hold what can be focused, they are not it.
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useEffect, useRef } from 'react';
+import { memo, type ReactNode, useEffect, useRef } from 'react';
 
 /**
  * A table of which only the visible rows exist. Rows may grow (a detail unfolds): they are measured. `columns` is a CSS
@@ -68,40 +68,68 @@ export function VirtualRows<Row>({
           </div>
         </div>
         <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
-          {virtual.getVirtualItems().map((item) => {
-            const { cells, detail } = children(rows[item.index]!);
-            return (
-              <div
-                key={item.key}
-                ref={virtual.measureElement}
-                data-index={item.index}
-                role="presentation"
-                className="absolute top-0 left-0 w-full border-b border-line last:border-b-0 hover:bg-sunken/45"
-                style={{ transform: `translateY(${item.start}px)` }}
-              >
-                <div
-                  role="row"
-                  aria-rowindex={item.index + 2}
-                  className="grid min-h-9 items-center gap-3 px-4 py-1"
-                  style={template}
-                >
-                  {cells.map((cell, index) => (
-                    // biome-ignore lint/suspicious/noArrayIndexKey: columns never move.
-                    <span role="cell" key={index} className="min-w-0">
-                      {cell}
-                    </span>
-                  ))}
-                </div>
-                {detail && (
-                  <div role="row">
-                    <div role="cell">{detail}</div>
-                  </div>
-                )}
-              </div>
-            );
-          })}
+          {virtual.getVirtualItems().map((item) => (
+            <RowAt
+              key={item.key}
+              row={rows[item.index]!}
+              draw={children as Draw}
+              index={item.index}
+              start={item.start}
+              columns={columns}
+              measure={virtual.measureElement}
+            />
+          ))}
         </div>
       </div>
     </section>
   );
 }
+
+type Draw = (row: unknown) => { cells: readonly ReactNode[]; detail?: ReactNode };
+
+/** Drawn again only when something of it has changed: while one scrolls, only the rows that come into sight are. */
+const RowAt = memo(function RowAt({
+  row,
+  draw,
+  index,
+  start,
+  columns,
+  measure,
+}: {
+  row: unknown;
+  draw: Draw;
+  index: number;
+  start: number;
+  columns: string;
+  measure: (element: HTMLDivElement | null) => void;
+}) {
+  const { cells, detail } = draw(row);
+  return (
+    <div
+      ref={measure}
+      data-index={index}
+      role="presentation"
+      className="absolute top-0 left-0 w-full border-b border-line last:border-b-0 hover:bg-sunken/45"
+      style={{ transform: `translateY(${start}px)` }}
+    >
+      <div
+        role="row"
+        aria-rowindex={index + 2}
+        className="grid min-h-9 items-center gap-3 px-4 py-1"
+        style={{ gridTemplateColumns: columns }}
+      >
+        {cells.map((cell, place) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: columns never move.
+          <span role="cell" key={place} className="min-w-0">
+            {cell}
+          </span>
+        ))}
+      </div>
+      {detail && (
+        <div role="row">
+          <div role="cell">{detail}</div>
+        </div>
+      )}
+    </div>
+  );
+});

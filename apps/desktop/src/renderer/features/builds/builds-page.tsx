@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Hammer, Plus } from 'lucide-react';
-import { BuildRows, joinBuilds } from '../../components/build-rows.tsx';
+import { useEffect } from 'react';
+import { joinBuilds } from '../../components/build-rows.tsx';
 import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
@@ -13,8 +14,10 @@ import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import type { BuildsSearch, JobFilter } from '../../lib/search.ts';
 import { useUi } from '../../lib/ui-state.ts';
+import { BuildList } from './build-list.tsx';
 
 const pageSize = 50;
+const buildsPerPage = 100;
 const filters: { value: JobFilter; text: string; statuses: readonly Job['status'][] }[] = [
   { value: 'all', text: 'Any status', statuses: [] },
   { value: 'running', text: 'In progress', statuses: ['QUEUED', 'RUNNING'] },
@@ -39,9 +42,25 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
     next: (last) => last.id,
     keyOf: (row) => row.id,
   });
-  const builds = useQuery(api.builds.list.queryOptions({ ...ofProject, limit: 200 }));
+  const builds = usePages({
+    path: ['builds', 'list'],
+    input: ofProject,
+    pageSize: buildsPerPage,
+    read: (before: string | undefined, signal) =>
+      client.builds.list.query({ ...ofProject, limit: buildsPerPage, ...(before ? { before } : {}) }, { signal }),
+    next: (last) => last.id,
+    keyOf: ({ id }) => id,
+  });
+  // A build is younger than its job: those of the jobs that are shown are read when the builds reach as far back.
+  const [oldestJob, oldestBuild] = [jobs.rows?.at(-1), builds.rows?.at(-1)];
+  const lacksBuilds =
+    builds.hasNextPage && !builds.isFetching && oldestJob && oldestBuild && oldestBuild.createdAt > oldestJob.createdAt;
+  const { fetchNextPage: readMoreBuilds } = builds;
+  useEffect(() => {
+    if (lacksBuilds) void readMoreBuilds();
+  }, [lacksBuilds, readMoreBuilds]);
   const wanted = jobs.rows?.filter((job) => filter.statuses.length === 0 || filter.statuses.includes(job.status));
-  const rows = wanted && builds.data && joinBuilds(wanted, builds.data);
+  const rows = wanted && builds.rows && joinBuilds(wanted, builds.rows);
   const project = search.project ?? projects.data?.[0]?.name;
   const error = errorToShow(jobs) ?? errorToShow(builds);
   return (
@@ -108,15 +127,14 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
               }
             />
           )}
-          {rows && rows.length > 0 && <BuildRows rows={rows} showProject={!search.project} />}
+          {rows && rows.length > 0 && (
+            <BuildList
+              rows={rows}
+              maxHeight="max(20rem, calc(100vh - 12rem))"
+              onEnd={jobs.hasNextPage ? () => void jobs.fetchNextPage() : undefined}
+            />
+          )}
         </Panel>
-      )}
-      {jobs.hasNextPage && (
-        <div className="flex justify-center">
-          <Button busy={jobs.isFetchingNextPage} onClick={() => void jobs.fetchNextPage()}>
-            Show older ones
-          </Button>
-        </div>
       )}
     </Page>
   );

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Rocket } from 'lucide-react';
-import { Button, buttonClass } from '../../components/button.tsx';
+import { buttonClass } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
-import { DeploymentRows } from '../../components/deployment-rows.tsx';
+import { DeploymentList } from '../../components/deployment-list.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Select } from '../../components/field.tsx';
 import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
@@ -39,7 +39,7 @@ export function DeploymentsPage({
   const error = errorToShow(deployments);
   return (
     <Page title="Deployments" below="Who changed what, when, why, and how it ended">
-      <div className="flex flex-wrap items-center justify-between gap-2">
+      <div className="flex flex-wrap items-center gap-3">
         <Select
           label="Project"
           value={search.project ?? ''}
@@ -49,6 +49,14 @@ export function DeploymentsPage({
             ...(projects.data ?? []).map(({ name }) => ({ value: name, text: name })),
           ]}
         />
+        <Link
+          to="/history"
+          search={search.project ? { project: search.project } : {}}
+          className="link text-xs text-accent"
+        >
+          Search the whole history
+        </Link>
+        <span className="min-w-0 flex-1" />
         <div className="w-72 max-w-full">
           <CliLine command={cli.deployments(search.project)} />
         </div>
@@ -74,15 +82,14 @@ export function DeploymentsPage({
               }
             />
           )}
-          {rows && rows.length > 0 && <DeploymentRows deployments={rows} showProject={!search.project} />}
+          {rows && rows.length > 0 && (
+            <DeploymentList
+              deployments={rows}
+              maxHeight="max(20rem, calc(100vh - 12rem))"
+              onEnd={deployments.hasNextPage ? () => void deployments.fetchNextPage() : undefined}
+            />
+          )}
         </Panel>
-      )}
-      {deployments.hasNextPage && (
-        <div className="flex justify-center">
-          <Button busy={deployments.isFetchingNextPage} onClick={() => void deployments.fetchNextPage()}>
-            Show older ones
-          </Button>
-        </div>
       )}
     </Page>
   );

@@ -1,19 +1,17 @@
 import { type DeploymentStatus, deploymentStatuses } from '@starling/shared/words.ts';
-import { Link } from '@tanstack/react-router';
 import { Download, Rocket } from 'lucide-react';
 import { useState } from 'react';
 import { Button } from '../../components/button.tsx';
+import { DeploymentList } from '../../components/deployment-list.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { SearchInput, Select } from '../../components/field.tsx';
 import { EmptyState, Loading, Panel } from '../../components/page.tsx';
 import { PeriodSelect } from '../../components/period-select.tsx';
 import { ProjectSelect } from '../../components/project-select.tsx';
-import { DeploymentStatusBadge, deploymentStatusWord, KindTag, Tag } from '../../components/status.tsx';
-import { Ago } from '../../components/time.tsx';
-import { VirtualRows } from '../../components/virtual-rows.tsx';
-import { client, type PastDeployment } from '../../lib/api.ts';
+import { deploymentStatusWord } from '../../components/status.tsx';
+import { client } from '../../lib/api.ts';
 import { errorToShow } from '../../lib/errors.ts';
-import { authorName, formatDuration, plural, shortBuild } from '../../lib/format.ts';
+import { plural } from '../../lib/format.ts';
 import { useNow, useSettled } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import { beginOf } from '../../lib/periods.ts';
@@ -131,79 +129,14 @@ export function PastDeployments({
             />
           )}
           {rows && rows.length > 0 && (
-            <VirtualRows
-              rows={rows}
-              keyOf={({ id }) => String(id)}
-              label="Past deployments"
-              maxHeight="calc(100vh - 19rem)"
-              estimateHeight={53}
-              columns="8.5rem minmax(13rem,2fr) 7rem minmax(11rem,1.4fr) 6rem 5.5rem"
-              head={['Status', 'Version', 'Project', 'Who and why', 'When', 'Took']}
-              {...(history.hasNextPage && { onEnd: () => void history.fetchNextPage() })}
-            >
-              {(row) => ({ cells: cellsOf(row) })}
-            </VirtualRows>
+            <DeploymentList
+              deployments={rows}
+              maxHeight="max(20rem, calc(100vh - 19rem))"
+              onEnd={history.hasNextPage ? () => void history.fetchNextPage() : undefined}
+            />
           )}
         </Panel>
       )}
     </div>
   );
-}
-
-function cellsOf(row: PastDeployment) {
-  return [
-    <span key="status" className="block">
-      <Link to="/deployments/$id" params={{ id: String(row.id) }} className="link inline-block">
-        <DeploymentStatusBadge status={row.status} />
-        <span className="sr-only">, deployment {row.id}</span>
-      </Link>
-      <span className="block text-xs text-ink-3">deployment {row.id}</span>
-    </span>,
-    <span key="version" className="block">
-      <span className="flex min-w-0 items-center gap-2">
-        <KindTag kind={row.kind} />
-        {row.hotfix && <Tag tone="warn">hotfix</Tag>}
-        <Link
-          to="/builds/$id"
-          params={{ id: row.buildId }}
-          className="link truncate py-0.5 text-ink"
-          title={`${row.commitSubject}\n${authorName(row.commitAuthor)}`}
-        >
-          {row.commitSubject}
-        </Link>
-      </span>
-      <span className="block font-mono text-xs text-ink-3">
-        {row.previousBuildId && `${shortBuild(row.previousBuildId)} → `}
-        {shortBuild(row.buildId)}
-      </span>
-    </span>,
-    <Link
-      key="project"
-      to="/projects/$project"
-      params={{ project: row.project }}
-      className="link block truncate py-0.5 text-ink"
-    >
-      {row.project}
-    </Link>,
-    <span key="who" className="block">
-      <span className="block truncate text-ink" title={row.reason}>
-        {row.requestedBy}
-        {row.reason && <span className="text-ink-2"> – “{row.reason}”</span>}
-      </span>
-      {row.outcome && (
-        <span
-          className={`block truncate text-xs ${row.status === 'FAILED' ? 'text-bad' : 'text-ink-3'}`}
-          title={row.outcome}
-        >
-          {row.outcome}
-        </span>
-      )}
-    </span>,
-    <span key="when" className="text-xs text-ink-2">
-      <Ago at={row.createdAt} />
-    </span>,
-    <span key="took" className="text-xs whitespace-nowrap text-ink-2">
-      {row.tookMs === null ? '–' : formatDuration(row.tookMs)}
-    </span>,
-  ];
 }

@@ -16,8 +16,9 @@ import { plural, shortBuild } from '../../lib/format.ts';
 import { useSettled, useTitle } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import { type MachineFilter, type MachinesSearch, machineFilters } from '../../lib/search.ts';
+import { RegionTiles } from './region-tiles.tsx';
 
-const pageSize = 500;
+const pageSize = 200;
 const words: Record<MachineFilter, string> = {
   all: 'Any state',
   failed: 'Failed',
@@ -63,6 +64,13 @@ export function MachinesPage({
     .reduce((sum, region) => sum + region.machines, 0);
   return (
     <Page title="Machines" below={inFleet !== undefined && `${plural(inFleet, 'machine')} known`}>
+      {counts.data && counts.data.length > 0 && (
+        <RegionTiles
+          counts={counts.data}
+          region={search.region}
+          onChoose={(region, state) => onSearch({ ...search, region, show: state })}
+        />
+      )}
       <div className="flex flex-wrap items-center gap-2">
         <SearchInput
           label="Name, or label=value"
@@ -128,9 +136,10 @@ export function MachinesPage({
               rows={shown}
               keyOf={(machine) => machine.id}
               label="Machines"
-              maxHeight="calc(100vh - 15rem)"
+              maxHeight="max(20rem, calc(100vh - 24rem))"
               columns="minmax(11rem,1fr) 7rem 6.5rem minmax(18rem,2fr) 6rem"
               head={['Machine', 'Region', 'State', 'Runs', 'Heard']}
+              {...(machines.hasNextPage && { onEnd: () => void machines.fetchNextPage() })}
             >
               {(machine) => ({
                 cells: [
@@ -153,14 +162,6 @@ export function MachinesPage({
                 ],
               })}
             </VirtualRows>
-          )}
-          {machines.hasNextPage && (
-            <div className="flex items-center justify-center gap-3 border-t border-line px-4 py-2 text-xs text-ink-2">
-              The first {plural(shown?.length ?? 0, 'machine')}, the worst of them first, are loaded.
-              <Button size="small" busy={machines.isFetchingNextPage} onClick={() => void machines.fetchNextPage()}>
-                Load more
-              </Button>
-            </div>
           )}
         </Panel>
       )}
