@@ -22,7 +22,7 @@ import { desiredBy, reportOf, type Situation } from './machine/situation.ts';
 import { openProject, type Project } from './project.ts';
 import { Outbox } from './report/outbox.ts';
 import { ReportSender } from './report/report-sender.ts';
-import { DataLayout } from './slots/layout.ts';
+import { DataLayout, slotName } from './slots/layout.ts';
 import { lockDataFolder } from './supervise/data-lock.ts';
 import { agentVersion } from './version.ts';
 
@@ -35,6 +35,8 @@ export interface AgentOptions {
   /** As much of a pack as this comes straight from the hub, more from the swarm; 2 MiB by default. */
   smallFetchBytes?: number;
   watchJournal?: (project: string, ...rest: Parameters<JournalWatch>) => void | Promise<void>;
+  /** The hub has welcomed this agent; again on each connection. */
+  onWelcome?: () => void;
   /** Told when the agent found a defect of its own and must not go on; by default it is thrown. */
   onDefect?: (error: unknown) => void;
 }
@@ -105,6 +107,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       restate();
       sender.connected();
       packs.announceAll();
+      options.onWelcome?.();
     },
     onFrame,
   });
@@ -115,6 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   // Programs and seeds first: what the machine runs does not wait for a hub.
   const known = (await namesIn(layout.projects)).filter((name) => projectName.safeParse(name).success);
   for (const name of known) await projectOf(name);
+  takeBackOwnBuild();
   for (const key of keys.all()) await follow(key);
   packs.start();
   sender.start();
@@ -153,6 +157,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       project.catch(() => projects.delete(name));
     }
     return project;
+  }
+
+  /** The agent that was deployed last did not come up, and the launcher started this one: the build is not committed after all. */
+  function takeBackOwnBuild(): void {
+    const { agentProject, fellBack } = config;
+    const machine = agentProject === undefined ? undefined : machines.get(agentProject)?.machine;
+    const current = machine?.situation.current;
+    if (!machine || !fellBack || !current || slotName(current) !== fellBack.slot) return;
+    log.error(fellBack.why);
+    if (machine.situation.earlier.length > 0) machine.crashLoops(fellBack.why);
+    else machine.note(`${fellBack.why}; there is no earlier build, the agent that is installed runs`);
   }
 
   async function follow(key: VersionKey): Promise<void> {

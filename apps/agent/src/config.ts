@@ -4,7 +4,7 @@ import { byteSize } from '@starling/shared/byte-size.ts';
 import { durationBetween } from '@starling/shared/durations.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
-import { machineId, regionName } from '@starling/shared/words.ts';
+import { machineId, projectName, regionName } from '@starling/shared/words.ts';
 import { z } from 'zod';
 
 export interface AgentConfig {
@@ -31,6 +31,10 @@ export interface AgentConfig {
   programsOnStop: 'leave' | 'stop';
   /** Who runs programs: a shell of the agent's own, or systemd with units in a folder. */
   runner: { type: 'shell' } | { type: 'systemd'; unitsFolder: string; systemctl: [string, ...string[]] };
+  /** The project that is this agent itself, when a launcher starts it. */
+  agentProject: string | undefined;
+  /** The slot whose agent did not come up, so that this one was started in its place. */
+  fellBack: { slot: string; why: string } | undefined;
   logLevel: string;
   /** What programs inherit of the agent's own environment: no token, no key. */
   programEnvironment: Record<string, string>;
@@ -47,6 +51,15 @@ const labels = z.string().transform((text, context) => {
     found[match[1] as string] = (match[2] as string).trim();
   }
   return found;
+});
+
+const fellBack = z.string().transform((text, context) => {
+  try {
+    return z.object({ slot: z.string(), why: z.string() }).parse(JSON.parse(text));
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is set by the launcher alone' });
+    return z.NEVER;
+  }
 });
 
 const paths = z
@@ -79,6 +92,8 @@ const variables = z.object({
   STARLING_PROGRAMS_ON_STOP: z.enum(['leave', 'stop']).default('leave'),
   STARLING_RUNNER: z.enum(['shell', 'systemd']).default('shell'),
   STARLING_SYSTEMD_UNITS: z.string().startsWith('/', 'must be a whole path').default('/run/systemd/system'),
+  STARLING_AGENT_PROJECT: projectName.optional(),
+  STARLING_AGENT_FELL_BACK: fellBack.optional(),
   STARLING_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -117,6 +132,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
       values.STARLING_RUNNER === 'shell'
         ? { type: 'shell' }
         : { type: 'systemd', unitsFolder: values.STARLING_SYSTEMD_UNITS, systemctl: ['systemctl'] },
+    agentProject: values.STARLING_AGENT_PROJECT,
+    fellBack: values.STARLING_AGENT_FELL_BACK,
     logLevel: values.STARLING_LOG_LEVEL,
     programEnvironment: Object.fromEntries(
       inherited.flatMap((name) => (set[name] === undefined ? [] : [[name, set[name] as string]])),

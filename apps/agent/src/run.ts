@@ -24,7 +24,9 @@ export async function runAgent(): Promise<void> {
     process.on('disconnect', () => resolve('disconnect'));
   });
   try {
-    const agent = await startAgent({ config, log, openSwarm, onDefect });
+    // A launcher that started this agent takes it from now on for one that works.
+    const onWelcome = () => process.send?.({ ready: true });
+    const agent = await startAgent({ config, log, openSwarm, onDefect, onWelcome });
     log.info({ why: await told }, 'stopping');
     setTimeout(() => process.exit(exits.software), stopLimitMs).unref();
     await agent.stop();

@@ -54,6 +54,8 @@ export class Scene {
       driftEveryMs: 0,
       programsOnStop: 'leave',
       runner: { type: 'shell' },
+      agentProject: undefined,
+      fellBack: undefined,
       logLevel: 'silent',
       programEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
     };
