@@ -16,9 +16,9 @@ const statements = [
      'project-' || n % 30 || '@' || substr(md5(n::text), 1, 12), ${moment('n', buildCount)}, ${moment('n', buildCount)} + interval '5 s',
      ${moment('n', buildCount)} + interval '3 min' from generate_series(1, ${buildCount}) n`,
   `insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest, manifest_bytes,
-     pack_digest, pack_bytes, info_hash, file_count, created_at)
-   select build_id, project, commit_sha, id, 'Ada', 'Change number ' || id, created_at - interval '1 hour', '', 1, '', 1, '', 1, finished_at
-   from jobs`,
+     stream_bytes, new_bytes, chunk_count, new_chunk_count, pack_bytes, patch_bytes, file_count, created_at)
+   select build_id, project, commit_sha, id, 'Ada', 'Change number ' || id, created_at - interval '1 hour', '', 1, 1, 1, 1, 1, 1, 0, 1,
+     finished_at from jobs`,
   `insert into replicas (build_id, region, status, bytes_total, finished_at)
    select b.id, r.name, 'REPLICATED', 1, b.created_at from builds b, regions r where b.job_id > ${buildCount - 5_000}`,
   `insert into deployments (id, project, build_id, kind, requested_by, reason, status, outcome, salt, created_at, started_at, finished_at)

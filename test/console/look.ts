@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -7,8 +7,8 @@ import { expect } from 'vitest';
 
 export const sizes = { large: { width: 1440, height: 900 }, small: { width: 1024, height: 700 } };
 const results = fileURLToPath(new URL('../results/', import.meta.url));
-const images = fileURLToPath(new URL('../../docs/images/', import.meta.url));
-/** Set to take the pictures of the documents anew: STARLING_SCREENSHOTS=1 npm test -- --project console */
+const documents = fileURLToPath(new URL('../../docs/', import.meta.url));
+/** Set to take the pictures of docs/console.md anew: STARLING_SCREENSHOTS=1 npm test -- --project console */
 const forDocuments = process.env.STARLING_SCREENSHOTS === '1';
 
 /**
@@ -43,12 +43,13 @@ export function looker(page: Page): (name: string) => Promise<void> {
   };
 }
 
-/** Small enough to be kept with the documents: as WebP, which the browser itself makes. */
+/** The pictures that the document shows, small enough to be kept with it: as WebP, which the browser itself makes. */
 async function pictureForDocuments(page: Page, name: string): Promise<void> {
+  const picture = `images/console/${name}.webp`;
+  if (!readFileSync(join(documents, 'console.md'), 'utf8').includes(picture)) return;
   const session = await page.context().newCDPSession(page);
   const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 70 });
   await session.detach();
-  const { mkdir, writeFile } = await import('node:fs/promises');
-  await mkdir(join(images, 'console'), { recursive: true });
-  await writeFile(join(images, 'console', `${name}.webp`), Buffer.from(data, 'base64'));
+  mkdirSync(join(documents, 'images/console'), { recursive: true });
+  writeFileSync(join(documents, picture), Buffer.from(data, 'base64'));
 }

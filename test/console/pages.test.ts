@@ -453,3 +453,20 @@ describe('the doctor', () => {
     await look('doctor');
   });
 });
+
+describe('the design', () => {
+  it('shows each component in both themes', async () => {
+    await page.goto(`${api.url}/design`);
+    await page.getByRole('heading', { name: 'Design' }).waitFor();
+    await page.getByRole('img', { name: 'Deployments of two weeks' }).waitFor();
+    await look('design');
+  });
+
+  it.each([
+    ['busy-overview', '/', 'What runs where'],
+    ['busy-machines', '/machines', 'Machines'],
+  ])('%s is as legible with weeks behind it', async (name, path, heading) => {
+    await go(path, heading);
+    await look(name);
+  });
+});

@@ -43,11 +43,12 @@ const statements = [
      case when n % 13 = 5 then 'the recipe ended with exit code 2' end, ${asked}, ${asked} + interval '6 s',
      ${asked} + (80 + n % 7 * 25) * interval '1 s'
    from generate_series(1, 240) n`,
-  `insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest,
-     manifest_bytes, pack_digest, pack_bytes, info_hash, file_count, created_at)
+  `insert into builds (id, project, commit_sha, job_id, commit_author, commit_subject, committed_at, manifest_digest, manifest_bytes,
+     stream_bytes, new_bytes, chunk_count, new_chunk_count, pack_digest, pack_bytes, patch_bytes, file_count, created_at)
    select project || '@' || substr(commit_sha, 1, 12), project, commit_sha, id, 'Grace Hopper <grace@example.org>',
      (select ${subject} from (select id::int as n) s), created_at - (id % 9 + 1) * interval '20 min', md5(commit_sha) || md5(commit_sha),
-     48123, md5(commit_sha) || md5(commit_sha), 84000000 + id * 9500, commit_sha, 212, finished_at
+     48123, 84000000 + id * 9500, 9100000 + id % 7 * 410000, 1312, 140 + id % 7 * 6, md5(commit_sha) || md5(commit_sha),
+     5400000 + id % 7 * 210000, 1900000, 212, finished_at
    from jobs where status = 'SUCCEEDED'`,
   `update jobs set build_id = b.id from builds b where b.job_id = jobs.id`,
   `insert into job_stage_times (job_id, attempt, stage, started_at, finished_at)

@@ -1,6 +1,7 @@
 import { createRoute } from '@tanstack/react-router';
 import { ApprovalsPage } from '../features/approvals/approvals-page.tsx';
 import { AuditPage } from '../features/audit/audit-page.tsx';
+import { DesignPage } from '../features/design/design-page.tsx';
 import { DoctorPage } from '../features/doctor/doctor-page.tsx';
 import { HistoryPage } from '../features/history/history-page.tsx';
 import { RegionsPage } from '../features/regions/regions-page.tsx';
@@ -71,4 +72,7 @@ const settings = createRoute({
   },
 });
 
-export const systemRoutes = [approvals, history, audit, workers, regions, doctor, settings] as const;
+/** For those who build the console: not in the sidebar. */
+const design = createRoute({ getParentRoute: () => root, path: '/design', component: DesignPage });
+
+export const systemRoutes = [approvals, history, audit, workers, regions, doctor, settings, design] as const;

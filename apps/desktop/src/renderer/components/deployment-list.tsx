@@ -40,7 +40,7 @@ export function DeploymentList({
       label="Deployments, newest first"
       maxHeight={maxHeight}
       estimateHeight={53}
-      columns="8.5rem minmax(13rem,2fr) 7rem minmax(11rem,1.4fr) 6rem 6.5rem"
+      columns="8.5rem minmax(10rem,2fr) 6rem minmax(9rem,1.4fr) 6rem 6.5rem"
       head={['Status', 'Version', 'Project', 'Who and why', 'When', 'Took']}
       {...(onEnd && { onEnd })}
     >

@@ -25,8 +25,17 @@ export function BuildList({
       label="Builds, newest first"
       maxHeight={maxHeight}
       estimateHeight={53}
-      columns="8.5rem minmax(13rem,2fr) 7rem minmax(8rem,1fr) 7.5rem 15rem"
-      head={['Status', 'Commit', 'Project', 'Asked for', 'Time', 'Deploy']}
+      columns="8.5rem minmax(10rem,2fr) 6rem minmax(7rem,1fr) 7.5rem 9.5rem"
+      head={[
+        'Status',
+        'Commit',
+        'Project',
+        'Asked for',
+        'Time',
+        <span key="deploy" className="block text-right">
+          Deploy
+        </span>,
+      ]}
       {...(onEnd && { onEnd })}
     >
       {(row) => ({ cells: cellsOf(row) })}
@@ -87,9 +96,11 @@ function cellsOf({ job, build }: BuildRow) {
     </span>,
     <StageTimes key="time" job={job} />,
     build ? (
-      <DeployButton key="deploy" build={build} size="small" look="plain" brief />
+      <span key="deploy" className="flex justify-end">
+        <DeployButton build={build} size="small" look="plain" reason="below" brief />
+      </span>
     ) : (
-      <span key="deploy" className="text-xs text-ink-3">
+      <span key="deploy" className="block text-right text-xs text-ink-3">
         {job.status === 'QUEUED' || job.status === 'RUNNING'
           ? 'not built yet'
           : job.buildId

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { ShieldAlert } from 'lucide-react';
+import { Bar } from '../../components/bar.tsx';
 import { Button } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { DeployButton } from '../../components/deploy-button.tsx';
@@ -11,7 +12,7 @@ import { Sha } from '../../components/sha.tsx';
 import { StageTimes } from '../../components/stage-times.tsx';
 import { Tag } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
-import { api } from '../../lib/api.ts';
+import { api, type Build } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { authorName, formatBytes, plural, shortBuild } from '../../lib/format.ts';
@@ -95,10 +96,7 @@ export function BuildPage({ id }: { id: string }) {
               <Facts
                 facts={[
                   ['Size', formatBytes(build.streamBytes)],
-                  [
-                    'New',
-                    `${((build.newBytes / Math.max(1, build.streamBytes)) * 100).toFixed(1)} %: ${formatBytes(build.packBytes)}, of which patches ${formatBytes(build.patchBytes)}`,
-                  ],
+                  ['New with it', <NewShare key="new" build={build} />],
                   ['Files', plural(build.fileCount, 'file')],
                   ['Manifest', formatBytes(build.manifestBytes)],
                   [
@@ -165,5 +163,24 @@ export function BuildPage({ id }: { id: string }) {
         </>
       )}
     </Page>
+  );
+}
+
+/** How much of it no earlier build had: only that is stored, copied and fetched. */
+function NewShare({ build }: { build: Pick<Build, 'newBytes' | 'streamBytes' | 'packBytes' | 'patchBytes'> }) {
+  const { newBytes, streamBytes, packBytes, patchBytes } = build;
+  const percent = ((newBytes / Math.max(1, streamBytes)) * 100).toFixed(1);
+  return (
+    <span className="block" title={`${formatBytes(newBytes)} of ${formatBytes(streamBytes)} are new`}>
+      <span className="mb-1 block">
+        {percent} %, packed in {formatBytes(packBytes)}
+      </span>
+      <Bar
+        total={streamBytes}
+        label={`${percent} percent of it are new`}
+        segments={[{ amount: newBytes, tone: 'busy' }]}
+      />
+      {patchBytes > 0 && <span className="block text-xs text-ink-3">{formatBytes(patchBytes)} of that as patches</span>}
+    </span>
   );
 }
