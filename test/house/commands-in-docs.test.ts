@@ -55,7 +55,7 @@ async function objection({ line, isWhole }: Shown): Promise<string | undefined> 
     throw new Error('nothing is run here');
   });
   inEveryCommand(program, (command) => {
-    if (command.commands.length === 0) command.action(() => undefined);
+    if (command.commands.length === 0 || command.registeredArguments.length > 0) command.action(() => undefined);
     command.configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
   });
   try {

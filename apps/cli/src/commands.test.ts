@@ -295,6 +295,39 @@ describe('looking', () => {
     }
   });
 
+  test('build inspect says what is new, and which build brought each pack', async () => {
+    const pack = {
+      digest: 'e'.repeat(64),
+      patchBytes: 512,
+      infoHash: 'f'.repeat(40),
+      storedAt: new Date().toISOString(),
+    };
+    server.answers['builds.inspect'] = () => ({
+      id: 'hello@1a2b3c4d5e6f',
+      fileCount: 3,
+      manifestBytes: 900,
+      streamBytes: 4096,
+      chunkCount: 4,
+      newBytes: 1024,
+      newChunkCount: 1,
+      newShare: 0.25,
+      packBytes: 1536,
+      patchBytes: 512,
+      packs: [
+        { ...pack, sizeBytes: 8192, broughtBy: 'hello@000000000000' },
+        { ...pack, sizeBytes: 1536, broughtBy: null },
+      ],
+    });
+    const run = await starling('build', 'inspect', 'hello@1a2b3c4d5e6f');
+    expect(run.exitCode, run.stderr).toBe(0);
+    expect(run.stdout).toMatch(/new +25\.0 %: 1\.0 KiB, 1 chunks/);
+    expect(run.stdout).toMatch(/own pack +1\.5 KiB, of which 512 B are patches/);
+    expect(run.stdout).toMatch(/eeeeeeeeeeeeeeee +8\.0 KiB +512 B +hello@000000000000/);
+    expect(run.stdout).toContain('a build that is gone');
+    const json = await starling('build', 'inspect', 'hello@1a2b3c4d5e6f', '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ newShare: 0.25 });
+  });
+
   test('machines reads page by page up to the limit, the worst first, and asks the server to filter', async () => {
     const fleet = Array.from({ length: 1_200 }, (_unused, index) => ({
       id: `m-${String(index).padStart(4, '0')}`,

@@ -13,7 +13,8 @@ export function printReference(): string {
   });
   const sections: string[] = [];
   inEveryCommand(program, (command) => {
-    if (command !== program && command.commands.length === 0) sections.push(describe(command));
+    const isRun = command.commands.length === 0 || command.registeredArguments.length > 0;
+    if (command !== program && isRun) sections.push(describe(command));
   });
   return `# The command line
 

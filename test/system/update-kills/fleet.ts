@@ -203,10 +203,13 @@ export class KillFleet {
     const until = Date.now() + patienceMs;
     for (const machine of this.machines) {
       for (;;) {
-        const text = await readFile(join(this.dataOf(machine), 'projects/hello/journal.json'), 'utf8').catch(() => '{}');
+        const text = await readFile(join(this.dataOf(machine), 'projects/hello/journal.json'), 'utf8').catch(
+          () => '{}',
+        );
         const { state, current, problem } = JSON.parse(text);
         if (state === 'COMMITTED' && current?.build === build) break;
-        if (Date.now() > until) throw new Error(`${machine} is ${state}, on ${current?.build}, not on ${build}: ${problem}`);
+        if (Date.now() > until)
+          throw new Error(`${machine} is ${state}, on ${current?.build}, not on ${build}: ${problem}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }

@@ -121,6 +121,7 @@ async function watched<T>(
       begun.resolve();
     });
     tell();
+    context.log.info({ bytes: progress?.().bytesDone ?? 0 }, 'fetched');
     return result;
   } finally {
     ended.abort();

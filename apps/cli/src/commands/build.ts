@@ -5,6 +5,7 @@ import { priorityOption, projectArgument, timeoutOption, waitOption } from '../o
 import type { OpenSession, Session } from '../session.ts';
 import { shortSha, statusText, tookText } from '../terminal/wording.ts';
 import { type Build, type Job, waitForBuild } from '../waits/wait-for-build.ts';
+import { inspectBuildCommand } from './build-inspect.ts';
 
 interface BuildOptions {
   wait?: boolean;
@@ -20,6 +21,7 @@ interface BuildOptions {
 export function buildCommand(open: OpenSession): Command {
   return new Command('build')
     .description('build a commit; one that is built or on its way is not built again')
+    .addCommand(inspectBuildCommand(open))
     .addArgument(projectArgument('<project>'))
     .argument('[ref]', "a commit's SHA, or a branch or tag, settled to its SHA at once (default: the project's ref)")
     .addOption(waitOption('stay until every region has the build, so that it can be deployed'))

@@ -11,6 +11,7 @@ const queries = [
   'audit.list',
   'audit.verify',
   'builds.get',
+  'builds.inspect',
   'builds.list',
   'builds.versions',
   'deployments.gates',

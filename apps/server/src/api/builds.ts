@@ -6,6 +6,7 @@ import { builds, deployments, jobs, quarantines, regions, replicas } from '../..
 import type { Queryable } from '../db/connect.ts';
 import { newestOf } from '../db/newest-of.ts';
 import { deploymentColumns } from './deployment-columns.ts';
+import { inspectBuild } from './inspect-build.ts';
 import { jobColumns } from './job-columns.ts';
 import { ofBuild, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
@@ -140,6 +141,13 @@ export const buildsRouter = router({
         .limit(20);
       return { ...described!, job: job!, deployments: history };
     }),
+
+  /** What it is made of: sizes, what of it was new, the packs that it names and which builds brought them. */
+  inspect: needs('view', ofBuild)
+    .input(z.object({ id: buildId }))
+    .query(async ({ ctx, input }) =>
+      inspectBuild(ctx.database, await findBuild(ctx.database, input.id.split('@')[0]!, input.id)),
+    ),
 
   /** The version picker: every recent build of a project, what runs now and what was last good. */
   versions: needs('view', ofProject)
