@@ -251,6 +251,8 @@ export class KillFleet {
         driftEveryMs: 0,
         programsOnStop: 'leave',
         runner: { type: 'shell' },
+        agentProject: undefined,
+        fellBack: undefined,
         logLevel: 'silent',
         programEnvironment: { PATH: '/usr/bin:/bin' },
       },
