@@ -3,6 +3,7 @@ export * from './alerts.ts';
 export * from './analysis.ts';
 export * from './audit.ts';
 export * from './builds.ts';
+export * from './commits.ts';
 export * from './deployments.ts';
 export * from './fleet.ts';
 export * from './gates.ts';

@@ -12,6 +12,7 @@ import { completionCommand } from './commands/completion.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { deploymentCommand } from './commands/deployment.ts';
 import { deploymentsCommand } from './commands/deployments.ts';
+import { diffCommand } from './commands/diff.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { enrolCommand } from './commands/enrol.ts';
 import { freezeCommand } from './commands/freeze.ts';
@@ -76,6 +77,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(cancelCommand(open));
   program.addCommand(retryCommand(open));
   program.addCommand(webhookCommand(open));
+  program.addCommand(diffCommand(open));
   program.addCommand(deployCommand(open));
   program.addCommand(rollbackCommand(open));
   program.addCommand(undoRollbackCommand(open));

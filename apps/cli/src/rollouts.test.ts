@@ -175,3 +175,36 @@ test('the line is stopped for one project or for all, and started', async () => 
   server.answers['line.list'] = () => [{ project: null, stoppedAt: at, stoppedBy: 'ann', reason: 'errors' }];
   expect((await starling('start-the-line', '--list')).stdout).toMatch(/all +.* ago +ann +errors/);
 });
+
+test('diff tells commits both ways, files and bytes, and what cannot be told', async () => {
+  const commit = { sha: 'abcdef0123456789', author: 'Ann', subject: 'Count\u001b[2J', committedAt: at };
+  const tree = {
+    files: [
+      { path: 'bin/till', change: 'changed', sizeBefore: 1024, sizeAfter: 2048 },
+      { path: 'README', change: 'unsure', sizeBefore: 10, sizeAfter: 10 },
+    ],
+    counts: { added: 0, removed: 0, changed: 1, unsure: 1, same: 7 },
+    bytesBefore: 1034,
+    bytesAfter: 2058,
+    bytesNew: 2058,
+  };
+  const diff = {
+    from: 'hello@1a2b3c4d5e6f',
+    to: 'hello@2b3c4d5e6f1a',
+    added: { commits: [commit], isCut: true },
+    removed: { commits: [], isCut: false },
+    tree: tree as object | null,
+    noTreeBecause: null as string | null,
+  };
+  server.answers['builds.diff'] = () => diff;
+  const { stdout } = await starling('diff', diff.from, '2b3c');
+  expect(inputOf('builds.diff')).toEqual({ project: 'hello', from: diff.from, to: '2b3c' });
+  expect(stdout).toContain('at least 1 commit more\n+ abcdef012345 Count');
+  expect(stdout).toContain('0 added, 0 removed, 1 changed, 1 perhaps changed (?), 7 the same');
+  expect(stdout).toContain('~ bin/till (1.0 KiB → 2.0 KiB)\n? README (10 B)\n');
+  expect(stdout).not.toContain('\u001b');
+  expect(stdout).not.toContain('less');
+  Object.assign(diff, { tree: null, noTreeBecause: 'its bytes are gone' });
+  expect((await starling('diff', diff.from, diff.to)).stdout).toContain('its files cannot be told: its bytes are gone');
+  expect((await starling('diff', 'hello', '2b3c')).exitCode).toBe(2);
+});

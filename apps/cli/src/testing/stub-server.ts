@@ -10,6 +10,7 @@ export type Answer = (input: never, token: string | undefined) => unknown;
 const queries = [
   'audit.list',
   'audit.verify',
+  'builds.diff',
   'builds.get',
   'builds.inspect',
   'builds.list',

@@ -1,10 +1,13 @@
-import { StarlingError } from '@starling/shared/errors.ts';
+import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { buildId, projectName } from '@starling/shared/words.ts';
 import { and, asc, desc, eq, inArray, isNotNull, isNull, like, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { builds, deployments, jobs, quarantines, regions, replicas } from '../../../../drizzle/schema/index.ts';
 import type { Queryable } from '../db/connect.ts';
 import { newestOf } from '../db/newest-of.ts';
+import { commitsBetween } from '../diff/commits-between.ts';
+import { readManifest } from '../diff/read-manifest.ts';
+import { diffTrees } from '../diff/trees.ts';
 import { deploymentColumns } from './deployment-columns.ts';
 import { inspectBuild } from './inspect-build.ts';
 import { jobColumns } from './job-columns.ts';
@@ -111,7 +114,39 @@ async function newestBuilds(
     .limit(limit);
 }
 
+const mostFiles = 500;
+
 export const buildsRouter = router({
+  /** What changes when machines go from one build of a project to another: commits both ways, files, bytes. */
+  diff: needs('view', ofProject)
+    .input(
+      z.object({
+        project: projectName,
+        /** Build ids, or the first digits of their commits' SHAs. */
+        from: z.string().min(4).max(200),
+        to: z.string().min(4).max(200),
+      }),
+    )
+    .query(async ({ ctx, input: { project, ...named } }) => {
+      const [from, to] = [
+        await findBuild(ctx.database, project, named.from),
+        await findBuild(ctx.database, project, named.to),
+      ];
+      const [added, removed] = [
+        await commitsBetween(ctx.database, project, from.commitSha, to.commitSha),
+        await commitsBetween(ctx.database, project, to.commitSha, from.commitSha),
+      ];
+      const base = { from: from.id, to: to.id, added, removed };
+      try {
+        const before = await readManifest(ctx.stores.main, from.manifestDigest);
+        const after = await readManifest(ctx.stores.main, to.manifestDigest);
+        return { ...base, tree: diffTrees(before, after, mostFiles), noTreeBecause: null };
+      } catch (thrown) {
+        // Of builds whose bytes are gone the commits are still known.
+        return { ...base, tree: null, noTreeBecause: messageOf(thrown) };
+      }
+    }),
+
   /** Newest first. */
   list: needs('view', somewhere)
     .input(

@@ -19,8 +19,9 @@ import { almostFull, type FreeBytes } from './disk-watch.ts';
 import { GitError, withoutCredentials } from './git.ts';
 import type { JobLog } from './job-log.ts';
 import type { Mirrors } from './mirror.ts';
-import type { Attempt, FinishedBuild, LiveBuild, NewPack } from './ports.ts';
+import type { Attempt, FinishedBuild, LiveBuild, NewPack, RecordedCommit } from './ports.ts';
 import { previousTree } from './previous-tree.ts';
+import { recentCommits } from './recent-commits.ts';
 import type { AttemptFolder } from './work-home.ts';
 
 /** What the stages of one attempt work with. */
@@ -45,6 +46,7 @@ export interface AttemptTools {
   /** Builds of the project whose bytes are kept, the newest first. */
   liveBuilds(most: number): Promise<LiveBuild[]>;
   recordPack(pack: NewPack): Promise<void>;
+  recordCommits(commits: readonly RecordedCommit[]): Promise<void>;
   /** Manifests and trees of earlier builds on this machine. */
   cache: BuildCache;
 }
@@ -122,6 +124,13 @@ async function checkOutStage(tools: AttemptTools): Promise<Commit> {
     await mirrors.discard(url, sha, signal);
     return once();
   });
+  // What led here is told where git can tell it; a build needs none of it.
+  const found = await recentCommits(folder.checkout, sha, { signal, processes }).catch((thrown) => {
+    if (!(thrown instanceof GitError)) throw thrown;
+    jobLog.line(`  note: its history could not be read: ${thrown.message}`);
+    return [];
+  });
+  if (found.length > 0) await tools.recordCommits(found);
   jobLog.line(`  by ${commit.author}: ${commit.subject}`);
   jobLog.line(`  checked out in ${took()}${fetchedIn}`);
   if (await lstat(join(folder.checkout, '.gitmodules')).catch(() => undefined))

@@ -47,6 +47,15 @@ export interface NewPack {
   infoHash: string;
 }
 
+/** A commit of a repository, so that people see what is in a build; its author's name alone, no address. */
+export interface RecordedCommit {
+  sha: string;
+  parents: string[];
+  author: string;
+  subject: string;
+  committedAt: Date;
+}
+
 /** A build whose chunks a new one may borrow. */
 export interface LiveBuild {
   build: string;
@@ -84,6 +93,8 @@ export interface JobQueue {
    * UNAVAILABLE while an earlier pack of the same bytes is being deleted.
    */
   recordPack(attempt: Attempt, pack: NewPack): Promise<void>;
+  /** Notes the commits that led to the attempt's. Doing it twice is harmless. */
+  recordCommits(attempt: Attempt, commits: readonly RecordedCommit[]): Promise<void>;
   /** Adds to the job's log; `sequence` counts from 0 within the attempt. Writing a piece twice is harmless. */
   appendLog(attempt: Attempt, sequence: number, text: string): Promise<void>;
   /**

@@ -1,5 +1,14 @@
 import { formatBuildId, type JobStage } from '@starling/shared/words.ts';
-import type { Attempt, Completion, FinishedBuild, JobQueue, LiveBuild, NewPack, TakeOptions } from './ports.ts';
+import type {
+  Attempt,
+  Completion,
+  FinishedBuild,
+  JobQueue,
+  LiveBuild,
+  NewPack,
+  RecordedCommit,
+  TakeOptions,
+} from './ports.ts';
 
 export interface TestJob {
   id: number;
@@ -17,6 +26,7 @@ export interface TestJob {
 export class TestQueue implements JobQueue {
   readonly jobs: TestJob[] = [];
   readonly packs: NewPack[] = [];
+  commits: RecordedCommit[] = [];
   readonly #listeners = new Set<() => void>();
 
   add(input: { repositoryUrl: string; commitSha: string; deadlineMs?: number; binaryName?: string }): TestJob {
@@ -90,6 +100,10 @@ export class TestQueue implements JobQueue {
   async liveBuilds(_attempt: Attempt, most: number): Promise<LiveBuild[]> {
     const done = this.jobs.flatMap(({ build }) => (build ? [build] : [])).reverse();
     return done.slice(0, most).map(({ buildId, manifestDigest }) => ({ build: buildId, manifestDigest }));
+  }
+
+  async recordCommits(_attempt: Attempt, found: readonly RecordedCommit[]): Promise<void> {
+    this.commits = [...found];
   }
 
   async recordPack(_attempt: Attempt, pack: NewPack): Promise<void> {

@@ -218,6 +218,7 @@ class Bench {
         reserveBuildId: () => ask(() => queue.reserveBuildId(attempt)),
         liveBuilds: (most) => ask(() => queue.liveBuilds(attempt, most)),
         recordPack: (pack) => ask(() => queue.recordPack(attempt, pack)),
+        recordCommits: (commits) => ask(() => queue.recordCommits(attempt, commits)),
         cache: this.#cache,
       });
       // Before the job is over, so that whoever sees it over sees its whole log.

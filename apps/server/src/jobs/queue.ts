@@ -9,6 +9,7 @@ import { enterStage } from './enter-stage.ts';
 import { failAttempt } from './fail.ts';
 import { heartbeat } from './heartbeat.ts';
 import { liveBuilds } from './live-builds.ts';
+import { recordCommits } from './record-commits.ts';
 import { recordPack } from './record-pack.ts';
 import { takeJobs } from './take.ts';
 
@@ -21,6 +22,7 @@ export function jobQueue(database: Database): JobQueue {
     reserveBuildId: (attempt) => reserveBuildId(database, attempt),
     liveBuilds: (attempt, most) => liveBuilds(database, attempt.project, most),
     recordPack: (attempt, pack) => recordPack(database, attempt.project, pack),
+    recordCommits: (attempt, commits) => recordCommits(database, attempt.project, commits),
     appendLog: (attempt, sequence, text) => appendLog(database, attempt, sequence, text),
     complete: (attempt, build, next) => completeJob(database, attempt, build, next),
     fail: (attempt, reason, retry) => failAttempt(database, attempt, reason, retry),
