@@ -203,7 +203,8 @@ export class LaneExchange {
         onHave: (intake, piece) => {
           this.#holders[piece]! += 1;
           if (this.#near.has(intake)) this.#nearHolders[piece]! += 1;
-          this.#fill(intake);
+          // There was nothing else to ask it for, so only this piece can be new.
+          if (this.#open[piece]) this.#fill(intake);
         },
         onLater: (intake) => {
           this.#unclaim(intake);
@@ -260,7 +261,9 @@ export class LaneExchange {
   #crossing(intake: Intake, now: number): Crossing | undefined {
     if (!this.#slice || this.#near.has(intake)) return undefined;
     const { neighbourMs } = this.#parts.limits;
-    return { slice: this.#slice, nearHolders: this.#nearHolders, idleMs: now - intake.busyAt, neighbourMs };
+    let busyAt = 0;
+    for (const lane of this.#intakes) busyAt = Math.max(busyAt, lane.asked.size > 0 ? now : lane.busyAt);
+    return { slice: this.#slice, nearHolders: this.#nearHolders, idleMs: now - busyAt, neighbourMs };
   }
 
   #tellStockPeers(): void {
@@ -315,6 +318,7 @@ export class LaneExchange {
       sourceHas: intake.sourceHas,
       sourceSentAt: intake.sourceSentAt,
       isSourceComplete: intake.sourceCount === book.shape.pieceCount,
+      completeSources: this.#completeSources(),
       startAt: this.#startAt,
       now,
       isPatient: now - intake.busyAt < limits.impatientAfterMs,
@@ -324,6 +328,12 @@ export class LaneExchange {
     });
     if (chosen !== undefined || intake.asked.size > 0) return chosen;
     return this.#chooseAgain(intake, now);
+  }
+
+  #completeSources(): number {
+    let count = 0;
+    for (const { isOpen, sourceCount } of this.#intakes) if (isOpen && sourceCount === this.pieceCount) count += 1;
+    return count;
   }
 
   /** At the end: what somebody else was asked for and is slow to give. */

@@ -28,7 +28,7 @@ export interface LaneLimits {
   impatientAfterMs: number;
   /** How long news may wait for more of them, to go in one packet. */
   newsMs: number;
-  /** After so long without anything to ask a source outside the rack for, it is asked for what a neighbour was to bring. */
+  /** After so long without anything to ask anyone for, sources outside the rack are asked for what neighbours were to bring. */
   neighbourMs: number;
   pingEveryMs: number;
   /** A lane on which nothing was heard for so long is dead. */

@@ -9,6 +9,7 @@ const choiceOf = (change: Partial<Choice>): Choice => ({
   sourceHas: Uint8Array.from([1, 1, 1, 1]),
   sourceSentAt: new Float64Array(4),
   isSourceComplete: true,
+  completeSources: 1,
   startAt: 0,
   now,
   isPatient: true,
@@ -47,6 +48,8 @@ describe('choosePiece', () => {
     expect(choosePiece(choiceOf(shared))).toBeUndefined();
     expect(choosePiece(choiceOf({ ...shared, isSourceComplete: false }))).toBe(0);
     expect(choosePiece(choiceOf({ ...shared, now: now + 5_000 }))).toBe(0);
+    // Both who have it have everything.
+    expect(choosePiece(choiceOf({ ...shared, completeSources: 2 }))).toBe(0);
   });
 
   it('asks for what was given away before this lane was opened without waiting', () => {

@@ -12,7 +12,7 @@ export interface Crossing {
   slice: RackSlice;
   /** By piece: how many sources in the rack have it. */
   nearHolders: Uint16Array;
-  /** How long there was nothing to ask this source for. */
+  /** How long this member has been waiting for nothing at all, because there was nothing to ask anyone for. */
   idleMs: number;
   neighbourMs: number;
 }
@@ -37,6 +37,8 @@ export interface Choice {
   sourceSentAt: Float64Array;
   /** Has every piece, and needs nothing back for what it gives. */
   isSourceComplete: boolean;
+  /** How many of this member's sources do. */
+  completeSources: number;
   /** The piece to begin the search at. */
   startAt: number;
   now: number;
@@ -49,38 +51,39 @@ export interface Choice {
 }
 
 /** What was given to nobody comes before all else; within a rank, what fewer have. */
-const rank = { fresh: 0, known: 1 << 20 };
+const known = 1 << 20;
 
-/** The piece, or undefined when this source is to be asked for nothing now. */
+/**
+ * The piece, or undefined when this source is to be asked for nothing now. It looks at every piece, and is called for
+ * every piece that comes, so its loop does nothing but read numbers.
+ */
 export function choosePiece(choice: Choice): number | undefined {
-  const { open, holders, sourceHas, startAt } = choice;
+  const { open, holders, sourceHas, sourceSentAt, crossing, completeSources, isPatient } = choice;
   const count = open.length;
+  const comingSince = choice.now - choice.comingMs;
+  const sparedSince = choice.isSourceComplete ? choice.now - choice.sparedMs : Number.POSITIVE_INFINITY;
   let best = Number.POSITIVE_INFINITY;
   let chosen: number | undefined;
-  for (let step = 0; step < count; step += 1) {
-    const piece = (startAt + step) % count;
-    if (!open[piece] || !sourceHas[piece]) continue;
-    const others = (holders[piece] ?? 1) - 1;
-    const score = scoreOf(choice, piece, others);
+  for (let step = 0, piece = choice.startAt; step < count; step += 1, piece = piece + 1 === count ? 0 : piece + 1) {
+    if (open[piece] === 0 || sourceHas[piece] === 0) continue;
+    if (crossing && !mayCross(piece, crossing)) continue;
+    const having = holders[piece] as number;
+    const sentAt = sourceSentAt[piece] as number;
+    let score = having;
+    if (sentAt !== 0) {
+      score += known;
+      // It is coming from there. Otherwise a seed is spared what others can give; those who have everything spare each
+      // other nothing, or each would leave it to the rest.
+      if (isPatient && having <= 1 && sentAt > comingSince) continue;
+      if (isPatient && having > 1 && having > completeSources && sentAt > sparedSince) continue;
+    }
     if (score >= best) continue;
     best = score;
     chosen = piece;
     // Nothing can be rarer than what only one has and nobody was given.
-    if (best === rank.fresh) break;
+    if (best <= 1) break;
   }
   return chosen;
-}
-
-/** Lower is better; infinite is not now. */
-function scoreOf(choice: Choice, piece: number, others: number): number {
-  if (choice.crossing && !mayCross(piece, choice.crossing)) return Number.POSITIVE_INFINITY;
-  const sentAt = choice.sourceSentAt[piece] ?? 0;
-  if (sentAt === 0) return rank.fresh + others;
-  if (!choice.isPatient) return rank.known + others;
-  const age = choice.now - sentAt;
-  if (others === 0 && age < choice.comingMs) return Number.POSITIVE_INFINITY;
-  if (others > 0 && choice.isSourceComplete && age < choice.sparedMs) return Number.POSITIVE_INFINITY;
-  return rank.known + others;
 }
 
 export interface Claim {

@@ -47,12 +47,13 @@ describe('TorrentHasher', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 64 * 1024 * MiB }), (sizeBytes) => {
         const pieces = Math.ceil(sizeBytes / pieceLengthFor(sizeBytes));
-        expect(pieces).toBeLessThanOrEqual(Math.max(1_024, sizeBytes / (8 * MiB) + 1));
+        expect(pieces).toBeLessThanOrEqual(Math.max(1_536, sizeBytes / (8 * MiB) + 1));
       }),
     );
     expect(pieceLengthFor(1)).toBe(64 * 1024);
     expect(pieceLengthFor(128 * MiB)).toBe(128 * 1024);
-    expect(pieceLengthFor(1024 * MiB)).toBe(4 * MiB);
+    expect(pieceLengthFor(1024 * MiB)).toBe(MiB);
+    expect(pieceLengthFor(10_000_000_000)).toBe(8 * MiB);
   });
 });
 

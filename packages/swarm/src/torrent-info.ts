@@ -13,14 +13,12 @@ const minPieceLength = 16 * KiB;
 
 /**
  * Bytes in a piece of a pack. Only whole pieces are passed on, so on a slow link the first ones are waited for, by every
- * member on the way; but each one costs every member a message to each of its peers and a place in its scans. So small
- * packs, which are soon there on any link, are cut finely, and large ones into pieces that fast links move at less cost.
+ * member on the way; but each one costs every member a message to each of its peers and a place in its scans. So
+ * about a thousand, and for the largest packs as many as it takes: 64 KiB to 8 MiB each.
  */
 export function pieceLengthFor(sizeBytes: number): number {
-  if (sizeBytes > 4 * 1024 * MiB) return 8 * MiB;
-  const pieces = sizeBytes <= 128 * MiB ? 1024 : sizeBytes <= 512 * MiB ? 512 : 256;
   let pieceLength = 64 * KiB;
-  while (pieceLength < 4 * MiB && sizeBytes > pieces * pieceLength) pieceLength *= 2;
+  while (pieceLength < 8 * MiB && sizeBytes > 1536 * pieceLength) pieceLength *= 2;
   return pieceLength;
 }
 

@@ -35,7 +35,7 @@ export interface HandoutPolicy {
   seed: string;
 }
 
-export const defaultHandout: HandoutPolicy = { degree: 9, inRack: 5, fromHub: 64, farBehind: 0.1, seed: 'starling' };
+export const defaultHandout: HandoutPolicy = { degree: 9, inRack: 5, fromHub: 256, farBehind: 0.1, seed: 'starling' };
 
 export interface Handout {
   peers: HandedPeer[];

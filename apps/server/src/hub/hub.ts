@@ -24,7 +24,7 @@ import { Tracker } from './tracker.ts';
 
 const maxReports = 100_000;
 const maxSwarmConnections = 500;
-const handOutEveryMs = 500;
+const handOutEveryMs = 250;
 const idleSocketTimeoutMs = 120_000;
 const requestTimeoutMs = 30_000;
 const watchPauseMs = 1_000;
