@@ -82,6 +82,23 @@ export async function run(commandLine: string[]): Promise<void> {
   }
 }
 
+/** How long the last of 16 takes with Starling, in seconds; null where hosts cannot be had. */
+export async function measurePlain(): Promise<number | null> {
+  const why = await cannotShape();
+  if (why) {
+    process.stderr.write(`\n*** swarm-shaped CANNOT RUN HERE: ${why} ***\n\n`);
+    return null;
+  }
+  const folder = await mkdtemp(join(await memoryFolder(), 'starling-shaped-bench-'));
+  try {
+    const pack = await writePack(join(folder, 'pack'), 128 * MiB);
+    const setting = { hosts: 16, mbits: 50, rackMbits: 100 };
+    return (await race(starling, 'plain', setting, folder, join(folder, 'pack'), pack)).lastSeconds;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /** Every byte must leave the seed once, and reach every host, at the rate of one link. */
 const boundSeconds = (pack: Pack, mbits: number) => (pack.sizeBytes * 8) / (mbits * 1e6);
 
