@@ -15,6 +15,7 @@ import { useSettled, useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
 import { usePages } from '../../lib/pages.ts';
 import type { MachinesSearch } from '../../lib/search.ts';
 import { useUi } from '../../lib/ui-state.ts';
+import { ChecksPanel } from './checks-panel.tsx';
 import { DeploymentMachines } from './deployment-machines.tsx';
 import { GatesPanel } from './gates-panel.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
@@ -158,6 +159,7 @@ export function DeploymentPage({
           {deployment.status !== 'WAITING' && (
             <>
               <WavePanel deployment={deployment} />
+              <ChecksPanel deployment={deployment} />
               <ProgressPanel deployment={deployment} climb={climb.data ?? []} pace={paceOf()} />
               <RegionTable
                 deployment={deployment}

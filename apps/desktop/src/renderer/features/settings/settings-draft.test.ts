@@ -11,11 +11,14 @@ describe('the form of a project’s settings', () => {
       rollout: {
         waves: [
           { labels: { group: 'canary' }, bakeTime: '10m' },
+          { labels: { group: 'early', rack: 'r1' }, regions: ['eu', 'us'] },
           { fraction: '10%', regions: ['eu', 'us'] },
           { regions: ['ap'] },
         ],
         errorThreshold: 0.05,
         autoRevert: false,
+        // The form does not show checks, and must not lose them.
+        analysis: [{ name: 'errors', http: 'https://checks.example.org/ok' }],
       },
       webhooks: { generation: 4 },
       triggers: [{ on: 'push' as const, branches: ['main', 'release/*'], paths: [] }],

@@ -105,7 +105,7 @@ export function draftOf(settings: ProjectSettings): SettingsDraft {
       waves: (rollout.waves ?? []).map(({ fraction, labels, regions, bakeTime }) => ({
         row: nextRow(),
         who: labels
-          ? labelText(labels)
+          ? `${labelText(labels)}${regions ? ` in ${listText(regions)}` : ''}`
           : fraction !== undefined
             ? `${Number((fraction * 100).toFixed(4))}%${regions ? ` in ${listText(regions)}` : ''}`
             : listText(regions ?? []),
@@ -172,12 +172,13 @@ function writtenTask(task: TaskDraft): Record<string, unknown> {
     : { ...base, url: task.url.trim(), ...(task.secret !== '' && { secret: task.secret }) };
 }
 
-/** `10%`, `10% in eu, us`, `group=canary`, `eu, us`. */
+/** `10%`, `10% in eu, us`, `group=canary`, `group=canary in eu`, `eu, us`. */
 function writtenWave({ who, bakeTime }: WaveDraft): Section {
   const bake = bakeTime.trim() === '' ? {} : { bakeTime: bakeTime.trim() };
-  const share = /^([\d.]+\s*%)(?:\s+in\s+(.+))?$/.exec(who.trim());
-  if (share) return { fraction: share[1], ...(share[2] && { regions: listOf(share[2]) }), ...bake };
-  if (who.includes('=')) return { labels: labelsOf(who), ...bake };
+  const [, whom = '', where] = /^(.*?[%=].*?)(?:\s+in\s+(.+))?$/s.exec(who.trim()) ?? [];
+  const only = where ? { regions: listOf(where) } : {};
+  if (whom.endsWith('%')) return { fraction: whom, ...only, ...bake };
+  if (whom.includes('=')) return { labels: labelsOf(whom), ...only, ...bake };
   return { ...(who.trim() && { regions: listOf(who) }), ...bake };
 }
 
@@ -195,6 +196,12 @@ function writtenRollout({ waves, order, autoRevert, ...rest }: SettingsDraft['ro
   };
 }
 
+/** What of a rollout the form does not show, such as its checks. */
+function notInForm(before: unknown): Section {
+  const shown = Object.keys(draftOf(settingsOf({})).rollout);
+  return Object.fromEntries(Object.entries((before ?? {}) as Section).filter(([field]) => !shown.includes(field)));
+}
+
 const decimalOf = (text: string): unknown => (/^\d*\.?\d+$/.test(text.trim()) ? Number(text) : text);
 
 type Section = Record<string, unknown>;
@@ -204,7 +211,7 @@ export function writtenOf(draft: SettingsDraft, before: Section): Section {
   const { builds, retention, approvals, review, triggers, tasks, rollout } = draft;
   const written: Section = {
     ...before,
-    rollout: writtenRollout(rollout),
+    rollout: { ...notInForm(before.rollout), ...writtenRollout(rollout) },
     builds: {
       maxConcurrent: builds.maxConcurrent.trim() === '' ? null : numberOf(builds.maxConcurrent),
       priority: numberOf(builds.priority),
