@@ -194,7 +194,7 @@ describe('history', () => {
   it('finds by person, status and SHA, keeps that in the address, and reads on at the end', async () => {
     await go('/history', 'History');
     await look('history');
-    const list = page.getByRole('region', { name: 'Past deployments' });
+    const list = page.getByRole('region', { name: 'Deployments, newest first' });
     await list.evaluate((box) => box.scrollTo(0, box.scrollHeight));
     await page.getByText(/^1\d\d deployments$/).waitFor();
     await page.getByLabel('Status').selectOption('FAILED');
@@ -333,6 +333,7 @@ describe('regions', () => {
     await dialog.waitFor({ state: 'detached' });
     await page.getByLabel('State').selectOption('revoked');
     await rowOf('eu-west-1').getByText('Shut out').waitFor();
+    await page.getByText('2 identities', { exact: true }).waitFor();
     expect(await page.getByRole('table', { name: 'Identities' }).getByRole('row').count()).toBe(3);
   });
 });

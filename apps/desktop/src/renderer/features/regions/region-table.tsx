@@ -42,7 +42,7 @@ export function RegionTable({ regions }: { regions: readonly RegionState[] }) {
                 <Link
                   to="/machines"
                   search={{ region: region.region }}
-                  className="link font-mono text-xs font-medium text-ink"
+                  className="link font-mono text-xs font-medium whitespace-nowrap text-ink"
                 >
                   {region.region}
                 </Link>
@@ -101,13 +101,13 @@ function Hubs({ region: { hubs } }: { region: RegionState }) {
       {hubs.map(({ hub, machines, online, heardAt }) => {
         const silent = Date.now() - Date.parse(heardAt) > silentAfterMs;
         return (
-          <li key={hub} className="flex items-baseline gap-2 text-xs">
+          <li key={hub} className="flex flex-wrap items-baseline gap-x-2 text-xs">
             {silent ? (
               <CloudOff aria-hidden className="size-3.5 shrink-0 self-center text-bad" />
             ) : (
               <CircleCheck aria-hidden className="size-3.5 shrink-0 self-center text-ok" />
             )}
-            <span className="font-mono text-ink">{hub}</span>
+            <span className="font-mono whitespace-nowrap text-ink">{hub}</span>
             <span className="whitespace-nowrap text-ink-3">
               {online} of {machines}, <Ago at={heardAt} />
               {silent && ': silent'}
