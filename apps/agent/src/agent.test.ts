@@ -2,9 +2,11 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
 import { systemClock } from '@starling/shared/clock.ts';
+import type { WeeklyWindow } from '@starling/shared/freezes.ts';
+import { waitsForWindow } from '@starling/shared/maintenance.ts';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { forAll, longWatched, sampleKey } from './testing/sample-build.ts';
+import { forAll, longWatched, type SampleBuild, sampleKey } from './testing/sample-build.ts';
 import { eventually, Scene } from './testing/scene.ts';
 
 describe('an agent', () => {
@@ -27,7 +29,8 @@ describe('an agent', () => {
     expect(await scene.starts()).toEqual([good.target.build]);
     const hello = scene.hub.frames[0];
     expect(hello).toMatchObject({ type: 'hello', machine: 'm1', region: 'eu', labels: { rack: 'r1' } });
-    expect(scene.hub.frames).toContainEqual({ type: 'announce', infoHash: good.infoHash, share: 1 });
+    const served = { type: 'announce', infoHash: good.infoHash, share: 1, wants: false };
+    expect(scene.hub.frames).toContainEqual(served);
   });
 
   it('updates: the old program ends, the new one runs, the old slot is kept and no longer served', async () => {
@@ -199,6 +202,44 @@ describe('an agent', () => {
     scene.hub.publishKey(sampleKey(3, one.target, { candidate }));
     await scene.hub.untilStep('COMMITTED', 2);
     expect(await scene.starts()).toEqual([one.target.build, two.target.build]);
+  });
+
+  it('outside its maintenance window makes a build ready, and goes over when the window opens or is passed', async () => {
+    // Time stands still for a while, and being healthy for long would take for ever.
+    const build = (sha: string, deployment: number) =>
+      scene.build(sha, deployment, 'exec sleep 600', { minHealthyTimeMs: 0 });
+    const [one, two, three] = [await build('a1', 1), await build('b2', 2), await build('c3', 3)];
+    // Sunday, 22 November 2026, twenty seconds before the window.
+    let now = Date.UTC(2026, 10, 22, 0, 59, 40);
+    const clock = {
+      now: () => now,
+      sleep: (milliseconds: number, signal?: AbortSignal) =>
+        systemClock.sleep(milliseconds === 10_000 ? 20 : milliseconds, signal),
+    };
+    const window: WeeklyWindow = { days: ['sun'], from: '01:00', to: '05:00', timeZone: 'UTC' };
+    const rules = [{ labels: { rack: 'r1' }, windows: [window] }];
+    const times = { issuedAt: now, expiresAt: now + 30 * 86_400_000 };
+    const key = (sequence: number, build: SampleBuild, passes: number[] = []) =>
+      sampleKey(sequence, build.target, { ...times, maintenance: { rules, passes } });
+    await scene.start({ clock });
+    scene.hub.publishKey(key(1, one, [1]));
+    await scene.hub.untilStep('COMMITTED', 1);
+    scene.hub.publishKey(key(2, two));
+    const waits = ({ reports }: typeof scene.hub) => reports.at(-1)?.detail === waitsForWindow;
+    await scene.hub.until('a machine that is ready and waits', waits);
+    expect(scene.hub.reports.at(-1)).toMatchObject({ step: 'STAGED', observedBuild: one.target.build });
+    // It is told so again to a hub that has just started.
+    scene.hub.reports.length = 0;
+    scene.hub.drop();
+    await scene.hub.until('the same on a new connection', waits);
+    // A hotfix passes.
+    scene.hub.publishKey(key(3, three, [3]));
+    await scene.hub.untilStep('COMMITTED', 3);
+    expect(await scene.currentVersion()).toBe('c3');
+    scene.hub.publishKey(key(4, two));
+    await scene.hub.until('waiting again', waits);
+    now = Date.UTC(2026, 10, 22, 1);
+    await scene.hub.untilStep('COMMITTED', 2);
   });
 
   it('fetches a wrong pack once more, and then fails with the reason', async () => {

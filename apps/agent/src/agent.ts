@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import { type HubFrame, hubProtocolVersion, type SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import { isOpen, waitsForWindow } from '@starling/shared/maintenance.ts';
 import { generateSigningKey } from '@starling/shared/signing.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import { projectName } from '@starling/shared/words.ts';
@@ -201,7 +202,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   function restate(): void {
     for (const [name, { machine }] of machines) {
       const { problem, state } = machine.situation;
-      const now = reportOf(machine.situation, state === 'FAILED' || state === 'REVERTING' ? problem : '');
+      const waits = state === 'STAGED' && !isOpen(machine.situation.desired?.windows ?? [], clock.now());
+      const why = state === 'FAILED' || state === 'REVERTING' ? problem : waits ? waitsForWindow : '';
+      const now = reportOf(machine.situation, why);
       const waiting = outbox.latestOf(name);
       const isSaid =
         waiting?.step === now.step &&

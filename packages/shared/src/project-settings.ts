@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationBetween } from './durations.ts';
+import { maintenanceRules } from './maintenance.ts';
 import { rolloutSettings } from './rollout-plan.ts';
 
 // What an administrator sets for a project on the server. It is not in the repository: whoever may change the code must
@@ -89,6 +90,8 @@ export const projectSettings = z.strictObject({
     .prefault({}),
   /** How builds reach the machines, over what their `starling.yml` says. */
   rollout: rolloutSettings.prefault({}),
+  /** When machines with certain labels may be touched; others at any time. Rollbacks and hotfixes do not wait. */
+  maintenance: maintenanceRules.default([]),
   /** What the checks of rollouts may ask. The repository names queries and paths, the administrator who is asked. */
   analysis: z
     .strictObject({

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
+import type { WeeklyWindow } from './freezes.ts';
+import { maintenanceRules, windowsOf } from './maintenance.ts';
 import { buildId, machineId, projectName, regionName, sha256Hex } from './words.ts';
 
 // The signed, numbered statement of what the machines of one region must run of one project. It is O(1)
@@ -42,6 +44,8 @@ export const versionKey = z.object({
   /** Builds that machines may fetch ahead of any decision. */
   prefetch: z.array(z.object({ build: buildId, manifestDigest: sha256Hex })).max(8),
   quarantined: z.array(buildId).max(256),
+  /** When machines may be touched, where that is not always; deployments that `passes` names are not kept waiting. */
+  maintenance: z.object({ rules: maintenanceRules, passes: z.array(z.number().int().positive()).max(8) }).optional(),
   signature,
 });
 export type VersionKey = z.infer<typeof versionKey>;
@@ -104,6 +108,16 @@ export function isHeld({ candidate }: UnsignedVersionKey, target: Target): boole
   return candidate?.held === true && candidate.deployment === target.deployment;
 }
 
+/** The windows within which a machine may go over to `target`; none where that is at any time. */
+export function windowsFor(
+  { maintenance }: UnsignedVersionKey,
+  target: Target,
+  labels: Readonly<Record<string, string>>,
+): WeeklyWindow[] {
+  if (!maintenance || maintenance.passes.includes(target.deployment)) return [];
+  return windowsOf(maintenance.rules, labels);
+}
+
 /** Every build the key names, once each: what a hub has to hold. */
 export function buildsNamedBy(key: UnsignedVersionKey): { build: string; manifestDigest: string }[] {
   const named = [key.candidate, key.stable, ...key.prefetch].filter((entry) => entry !== null);
@@ -112,7 +126,7 @@ export function buildsNamedBy(key: UnsignedVersionKey): { build: string; manifes
 
 /** Whether two keys say the same, apart from their number, times and signature. */
 export function sameStatement(a: UnsignedVersionKey, b: UnsignedVersionKey): boolean {
-  const statement = ({ stable, candidate, prefetch, quarantined }: UnsignedVersionKey) =>
-    canonicalJson({ stable, candidate, prefetch, quarantined });
+  const statement = ({ stable, candidate, prefetch, quarantined, maintenance }: UnsignedVersionKey) =>
+    canonicalJson({ stable, candidate, prefetch, quarantined, maintenance });
   return statement(a) === statement(b);
 }

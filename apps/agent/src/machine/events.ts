@@ -58,7 +58,11 @@ export function targetEvent(now: Situation, desired: Desired | null, troubled: b
   if (worksOn && sameTarget(worksOn, wanted)) {
     const before = now.desired;
     const known =
-      before && sameTarget(before.target, wanted) && before.stable === desired.stable && before.held === desired.held;
+      before &&
+      sameTarget(before.target, wanted) &&
+      before.stable === desired.stable &&
+      before.held === desired.held &&
+      JSON.stringify(before.windows) === JSON.stringify(desired.windows);
     return known ? undefined : { type: 'TARGET_KEPT', desired };
   }
   const isThere = now.current && sameBuild(now.current, wanted) && !troubled;

@@ -1,5 +1,13 @@
+import { weeklyWindow } from '@starling/shared/freezes.ts';
 import type { MachineReport } from '@starling/shared/hub-protocol.ts';
-import { isHeld, type Target, targetFor, type UnsignedVersionKey, versionKey } from '@starling/shared/version-key.ts';
+import {
+  isHeld,
+  type Target,
+  targetFor,
+  type UnsignedVersionKey,
+  versionKey,
+  windowsFor,
+} from '@starling/shared/version-key.ts';
 import { buildId, type MachineStep, machineSteps, projectName } from '@starling/shared/words.ts';
 import { z } from 'zod';
 
@@ -13,7 +21,15 @@ export const situation = z.object({
   project: projectName,
   state: z.enum(machineSteps),
   /** What the last accepted key tells this machine; `stable` when it is the key's stable target, `held` while it waits. */
-  desired: z.object({ target, stable: z.boolean(), held: z.boolean().default(false) }).nullable(),
+  desired: z
+    .object({
+      target,
+      stable: z.boolean(),
+      held: z.boolean().default(false),
+      /** Only within these may the machine go over to it; none: at any time. */
+      windows: z.array(weeklyWindow).default([]),
+    })
+    .nullable(),
   /** The target that is worked on, or that failed. */
   attempt: target.extend({ refetched: z.boolean() }).nullable(),
   /** The build that was last found healthy here: where a failed attempt goes back to. */
@@ -60,7 +76,12 @@ export function desiredBy(
 ): Desired | null {
   const wanted = targetFor(key, machine, labels);
   if (!wanted) return null;
-  return { target: wanted, stable: key.stable !== null && sameTarget(wanted, key.stable), held: isHeld(key, wanted) };
+  return {
+    target: wanted,
+    stable: key.stable !== null && sameTarget(wanted, key.stable),
+    held: isHeld(key, wanted),
+    windows: windowsFor(key, wanted, labels),
+  };
 }
 
 export function sameBuild(a: Target, b: Target): boolean {

@@ -15,6 +15,7 @@ const desired = (n: number, stable = false, deployment = n): Desired => ({
   target: target(n, deployment),
   stable,
   held: false,
+  windows: [],
 });
 
 const sampleEvents: Record<EventType, MachineEvent> = {

@@ -1,4 +1,5 @@
 import type { Clock } from '@starling/shared/clock.ts';
+import type { MaintenanceRule } from '@starling/shared/maintenance.ts';
 import { planRollout, reachOf } from '@starling/shared/rollout-plan.ts';
 import type { Signer } from '@starling/shared/signing.ts';
 import {
@@ -64,10 +65,15 @@ export function startRolloutController(options: ControllerOptions): Loop {
           }
         }),
       );
-      const [factsByProject, quarantined] = await Promise.all([rows.factsByProject(), rows.quarantined()]);
+      const [factsByProject, quarantined, maintenance] = await Promise.all([
+        rows.factsByProject(),
+        rows.quarantined(),
+        rows.maintenance(),
+      ]);
       for (const [project, facts] of factsByProject) {
         if (signal.aborted) return;
-        await writeKeys(project, facts, quarantined.get(project) ?? [], current, options).catch((thrown: unknown) => {
+        const also = { quarantined: quarantined.get(project) ?? [], rules: maintenance.get(project) ?? [] };
+        await writeKeys(project, facts, also, current, options).catch((thrown: unknown) => {
           failure ??= thrown;
         });
       }
@@ -129,7 +135,7 @@ async function takeStep(
 async function writeKeys(
   project: string,
   facts: DeploymentFact[],
-  quarantined: readonly string[],
+  { quarantined, rules }: { quarantined: readonly string[]; rules: readonly MaintenanceRule[] },
   currentByRegion: Map<string, Map<string, VersionKey>>,
   { keys, signer, clock, log }: ControllerOptions,
 ) {
@@ -137,7 +143,7 @@ async function writeKeys(
     [...currentByRegion].map(async ([region, ofRegion]) => {
       const current = ofRegion.get(project);
       const nowMs = clock.now();
-      const statement = statementFor(facts, region, quarantined);
+      const statement = statementFor(facts, region, quarantined, rules);
       const next: UnsignedVersionKey = {
         format: 1,
         project,

@@ -1,3 +1,5 @@
+import { waitsForWindow } from '@starling/shared/maintenance.ts';
+import { settingsOf } from '@starling/shared/project-settings.ts';
 import { and, eq, isNull, type SQL, sql } from 'drizzle-orm';
 import { deployments } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -14,6 +16,9 @@ const mostQuarantined = 256;
 
 /** Stopped lines hold a deployment `d`, but a rollback, which never waits, and a hotfix that was let through. */
 const heldByLine = sql`(d.kind <> 'ROLLBACK' and not d.hotfix)`;
+
+/** Ready, and kept waiting by its maintenance window: like an offline machine it is counted apart, and catches up. */
+const waits = sql`(coalesce(dm.step = 'STAGED' and dm.detail = ${waitsForWindow}, false))`;
 
 export function deploymentRows(database: Database): DeploymentRows {
   /** Changes a deployment only while it is as it was read. */
@@ -59,7 +64,7 @@ export function deploymentRows(database: Database): DeploymentRows {
       // Newest by when they began: one that waited for people may begin after others that were asked for later.
       const rows = (await database.execute(sql`
         select d.project, d.id, d.kind, d.status, d.build_id as build, b.manifest_digest as "manifestDigest", d.salt, d.reach,
-          ${isHeld} as held
+          ${isHeld} as held, (d.kind = 'ROLLBACK' or d.hotfix) as "passesWindows"
         from (select name from projects) p
         cross join lateral (
           (select id, project, kind, status, build_id, salt, reach, started_at, paused_at, hotfix from deployments
@@ -85,6 +90,14 @@ export function deploymentRows(database: Database): DeploymentRows {
         builds: string[];
       }[];
       return new Map(rows.map(({ project, builds }) => [project, builds]));
+    },
+    maintenance: async () => {
+      const rows = (await database.execute(sql`
+        select name, settings from projects where settings ? 'maintenance'`)) as unknown as {
+        name: string;
+        settings: unknown;
+      }[];
+      return new Map(rows.map(({ name, settings }) => [name, settingsOf(settings).maintenance]));
     },
     running: () => readRunning(database),
     onlineMachines: () => onlineMachines(database),
@@ -122,8 +135,8 @@ async function readRunning(database: Database): Promise<RunningDeployment[]> {
       select max(dm.updated_at) as latest,
         count(*) filter (where ${isOnline} and dm.step = 'COMMITTED')::int as done,
         count(*) filter (where ${isOnline} and dm.step = 'FAILED')::int as failed,
-        count(*) filter (where ${isOnline} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
-        count(*) filter (where not ${isOnline})::int as offline,
+        count(*) filter (where ${isOnline} and not ${waits} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
+        count(*) filter (where not ${isOnline} or ${waits})::int as offline,
         coalesce(mode() within group (order by dm.detail) filter (where dm.step = 'FAILED'), '') as "commonReason"
       from machines m
       left join deployment_machines dm on dm.deployment = d.id and dm.machine = m.id

@@ -16,6 +16,7 @@ const fact = (
   salt: 'salt',
   reach: null,
   held: false,
+  passesWindows: kind === 'ROLLBACK',
 });
 const builds = (newestFirst: DeploymentFact[]) => {
   const { stable, candidate } = statementFor(newestFirst, 'eu', []);
@@ -23,6 +24,19 @@ const builds = (newestFirst: DeploymentFact[]) => {
 };
 
 describe('what the keys must say', () => {
+  it('says when machines may be touched, and which deployments do not wait for that', () => {
+    const window = { days: ['sun' as const], from: '01:00', to: '05:00', timeZone: 'UTC' };
+    const rules = [{ labels: { role: 'till' }, windows: [window] }];
+    const good = fact('a', 'SUCCEEDED');
+    const next = fact('b', 'RUNNING');
+    expect(statementFor([next, good], 'eu', []).maintenance).toBeUndefined();
+    expect(statementFor([next, good], 'eu', [], rules).maintenance).toEqual({ rules, passes: [] });
+    const hotfix = { ...next, passesWindows: true };
+    expect(statementFor([hotfix, good], 'eu', [], rules).maintenance).toEqual({ rules, passes: [hotfix.id] });
+    const back = fact('a', 'RUNNING', 'ROLLBACK');
+    expect(statementFor([back, next, good], 'eu', [], rules).maintenance?.passes).toEqual([back.id]);
+  });
+
   it.each([
     ['before the first deployment', [], { stable: null, candidate: null }],
     ['during the first', [fact('a', 'RUNNING')], { stable: null, candidate: 'a' }],

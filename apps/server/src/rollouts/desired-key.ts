@@ -1,3 +1,4 @@
+import type { MaintenanceRule } from '@starling/shared/maintenance.ts';
 import type { Reach } from '@starling/shared/rollout-plan.ts';
 import type { Target, UnsignedVersionKey } from '@starling/shared/version-key.ts';
 import type { DeploymentKind, DeploymentStatus } from '@starling/shared/words.ts';
@@ -16,9 +17,11 @@ export interface DeploymentFact {
   reach: Reach;
   /** It is paused, halted, or its line is stopped. */
   held: boolean;
+  /** A rollback or a hotfix: maintenance windows do not keep it waiting. */
+  passesWindows: boolean;
 }
 
-export type Statement = Pick<UnsignedVersionKey, 'stable' | 'candidate' | 'prefetch' | 'quarantined'>;
+export type Statement = Pick<UnsignedVersionKey, 'stable' | 'candidate' | 'prefetch' | 'quarantined' | 'maintenance'>;
 
 /** Keys live this long and are written anew at half-life, so that machines can tell an old statement from a current one. */
 export const keyLifetimeMs = 30 * 24 * 3_600_000;
@@ -35,12 +38,14 @@ function fixesStable({ kind, status }: DeploymentFact): boolean {
 /**
  * What the key of one region must say.
  * @param newestFirst the project's deployments, newest first, as far back as the newest that fixes what is stable
+ * @param rules when machines of the project may be touched
  * @param quarantined builds that machines may know not to be trusted
  */
 export function statementFor(
   newestFirst: readonly DeploymentFact[],
   region: string,
   quarantined: readonly string[],
+  rules: readonly MaintenanceRule[] = [],
 ): Statement {
   const stable = newestFirst.find(fixesStable);
   const newest = newestFirst[0];
@@ -50,6 +55,12 @@ export function statementFor(
     candidate: candidate ? candidateOf(candidate, region) : null,
     prefetch: [],
     quarantined: [...quarantined],
+    ...(rules.length > 0 && {
+      maintenance: {
+        rules: [...rules],
+        passes: [stable, candidate].flatMap((named) => (named?.passesWindows ? [named.id] : [])),
+      },
+    }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { MaintenanceRule } from '@starling/shared/maintenance.ts';
 import type { Reach, RolloutPlan } from '@starling/shared/rollout-plan.ts';
 import type { RolloutCounts } from './decide.ts';
 import type { DeploymentFact } from './desired-key.ts';
@@ -15,6 +16,8 @@ export interface DeploymentRows {
   factsByProject(): Promise<Map<string, DeploymentFact[]>>;
   /** The builds that are in quarantine, by project; at most as many as a key may name, the newest ones. */
   quarantined(): Promise<Map<string, string[]>>;
+  /** When machines may be touched, by project; only of projects that say so. */
+  maintenance(): Promise<Map<string, MaintenanceRule[]>>;
   running(): Promise<RunningDeployment[]>;
   /** The machines that are online, with their regions: whom a share is a share of. */
   onlineMachines(): Promise<{ id: string; region: string }[]>;

@@ -100,7 +100,7 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
       const said = new Map<string, { well: boolean; atMs: number }>();
       let rollback: DeploymentStatus | undefined;
       const facts = (): DeploymentFact[] => {
-        const of = { manifestDigest: 'd'.repeat(64), salt: 's', reach: null, held: false };
+        const of = { manifestDigest: 'd'.repeat(64), salt: 's', reach: null, held: false, passesWindows: false };
         const good: DeploymentFact = { ...of, id: 1, kind: 'DEPLOY', status: 'SUCCEEDED', build: 'shop@000000000001' };
         const { kind, status, reach } = row;
         const own: DeploymentFact = { ...of, id: 2, kind, status, reach, build: 'shop@000000000002' };
