@@ -25,6 +25,8 @@ export interface AgentConfig {
   keepSlots: number;
   /** What slots and packs may take together, in bytes; 0 is no limit. */
   keepBytes: number;
+  /** By project, a folder with a copy of it that was there before: what it has of a first install is not fetched. */
+  baseCopies: Record<string, string>;
   /** How often the current slot is compared with its manifest, in milliseconds; 0 means never. */
   driftEveryMs: number;
   /** What becomes of the programs when the agent is told to stop. */
@@ -62,6 +64,20 @@ const fellBack = z.string().transform((text, context) => {
   }
 });
 
+const copies = z.string().transform((text, context) => {
+  const found: Record<string, string> = {};
+  for (const pair of text.split(',').filter((part) => part.trim() !== '')) {
+    const [name = '', ...rest] = pair.trim().split('=');
+    const folder = rest.join('=');
+    if (!projectName.safeParse(name).success || folder === '') {
+      context.addIssue({ code: 'custom', message: `expected pairs such as "shop=/opt/shop", found "${pair.trim()}"` });
+      return z.NEVER;
+    }
+    found[name] = resolve(folder);
+  }
+  return found;
+});
+
 const paths = z
   .string()
   .min(1)
@@ -86,6 +102,7 @@ const variables = z.object({
   STARLING_SWARM_PORT: port.default(0),
   STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
   STARLING_KEEP_BYTES: z.union([z.literal('0').transform(() => 0), byteSize]).default(0),
+  STARLING_BASE_COPIES: copies.default({}),
   STARLING_DRIFT_EVERY: z
     .union([z.literal('0').transform(() => 0), durationBetween(60_000, 7 * 86_400_000)])
     .prefault('6h'),
@@ -126,6 +143,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     swarmPort: values.STARLING_SWARM_PORT,
     keepSlots: values.STARLING_KEEP_SLOTS,
     keepBytes: values.STARLING_KEEP_BYTES,
+    baseCopies: values.STARLING_BASE_COPIES,
     driftEveryMs: values.STARLING_DRIFT_EVERY,
     programsOnStop: values.STARLING_PROGRAMS_ON_STOP,
     runner:

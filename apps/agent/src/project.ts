@@ -83,6 +83,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     freeBytes: options.freeBytes,
     hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, onWaiting: note }),
     smallFetchBytes: options.smallFetchBytes ?? defaultSmallFetchBytes,
+    baseCopy: config.baseCopies[name],
     prepared: undefined,
     prunePacks: options.prunePacks,
     note,

@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BuildManifest } from './manifest.ts';
-import { packShares, packsToDelete, packsToGiveUp } from './pack-life.ts';
+import { packShares, packsToGiveUp } from './pack-life.ts';
 
 type Referring = Pick<BuildManifest, 'packs' | 'chunks' | 'patches'>;
 
@@ -63,26 +62,5 @@ describe('packsToGiveUp', () => {
         policy,
       ),
     ).toEqual(new Set([hex(2)]));
-  });
-});
-
-describe('packsToDelete', () => {
-  it('never takes a pack that a live build, or one in the making, needs', () => {
-    const packs = fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 12 });
-    fc.assert(
-      fc.property(packs, fc.array(packs, { maxLength: 6 }), packs, fc.nat(200), (stored, live, pinned, nowMs) => {
-        const storedPacks = stored.map((seed) => ({ digest: hex(seed), storedAtMs: seed }));
-        const manifests = live.map((seeds) =>
-          naming(
-            seeds.map((seed) => [seed, 1]),
-            [],
-          ),
-        );
-        const gone = packsToDelete(storedPacks, manifests, { pinned: new Set(pinned.map(hex)), nowMs, graceMs: 50 });
-        const needed = new Set([...live.flat(), ...pinned].map(hex));
-        const expected = stored.filter((seed) => !needed.has(hex(seed)) && nowMs - seed >= 50).map(hex);
-        expect(gone).toEqual(expected);
-      }),
-    );
   });
 });

@@ -1,7 +1,7 @@
 import type { BuildManifest } from './manifest.ts';
 
-// When packs are borrowed from no longer, and when they are deleted. Manifests are signed and packs immutable, so nothing
-// that a manifest names ever moves. Instead, what is still alive of a mostly dead pack is stored once more with the next
+// When packs are borrowed from no longer. Manifests are signed and packs immutable, so nothing that a manifest names ever
+// moves. Instead, what is still alive of a mostly dead pack is stored once more with the next
 // build that has it; from then on only older builds need the old pack, and it goes with the last of them.
 
 type Referring = Pick<BuildManifest, 'packs' | 'chunks' | 'patches'>;
@@ -62,26 +62,4 @@ export function packsToGiveUp(
     givenUp.add(share.pack);
   }
   return givenUp;
-}
-
-export interface StoredPack {
-  digest: string;
-  storedAtMs: number;
-}
-
-/**
- * The packs that nothing needs: no live build names them, no build that is being made may borrow from them (`pinned`),
- * and they have been there for `graceMs`, as a pack is stored before the build that names it is recorded.
- */
-export function packsToDelete(
-  stored: readonly StoredPack[],
-  live: Iterable<Referring>,
-  { pinned, nowMs, graceMs }: { pinned: ReadonlySet<string>; nowMs: number; graceMs: number },
-): string[] {
-  const named = new Set<string>();
-  // By the list and not by the chunks: a manifest that lists a pack was written by someone who relied on it.
-  for (const manifest of live) for (const { digest } of manifest.packs) named.add(digest);
-  return stored
-    .filter(({ digest, storedAtMs }) => !named.has(digest) && !pinned.has(digest) && nowMs - storedAtMs >= graceMs)
-    .map(({ digest }) => digest);
 }

@@ -17,7 +17,7 @@ import type { HubOrder } from './hub-process.ts';
 // A hub and some agents as real processes that can be killed and started again, and builds that differ a little.
 
 const signing = { manifest: generateSigningKey(), key: generateSigningKey(), agent: generateSigningKey() };
-const patienceMs = 90_000;
+const patienceMs = 240_000;
 
 /** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
 export function randomOf(seed: number): () => number {
@@ -248,6 +248,7 @@ export class KillFleet {
         swarmPort: 0,
         keepSlots: 3,
         keepBytes: 0,
+        baseCopies: {},
         driftEveryMs: 0,
         programsOnStop: 'leave',
         runner: { type: 'shell' },

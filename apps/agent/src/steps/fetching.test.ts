@@ -59,6 +59,7 @@ beforeEach(async () => {
       ranges: async () => true,
     },
     smallFetchBytes: 0,
+    baseCopy: undefined,
     prepared: undefined,
     prunePacks: async () => undefined,
     note: (detail) => notes.push(detail),

@@ -1,10 +1,18 @@
 import type { Manifest } from '@starling/packs/signed-manifest.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
+import { messageOf } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { Target } from '@starling/shared/version-key.ts';
 import { packOf } from '@starling/swarm/torrent-info.ts';
 import { bytesNeeded, NoRoom, needRoom } from '../fetch/disk-space.ts';
-import { type FetchedBytes, type PreparedUpdate, prepareUpdate, type UpdateTools } from '../fetch/update.ts';
+import { unmanagedCopy } from '../fetch/unmanaged-copy.ts';
+import {
+  type BaseTree,
+  type FetchedBytes,
+  type PreparedUpdate,
+  prepareUpdate,
+  type UpdateTools,
+} from '../fetch/update.ts';
 import { Aborted } from '../lib/abort.ts';
 import type { Situation } from '../machine/situation.ts';
 import { attemptOf, type StepContext } from './step.ts';
@@ -43,7 +51,7 @@ export async function obtainUpdate(
         updateTools(context),
         {
           manifest,
-          bases: await slots.bases(),
+          bases: await basesOf(context, signal),
           damaged,
           served,
           onPlan: async (plan) => {
@@ -64,6 +72,18 @@ export async function obtainUpdate(
         signal,
       ),
     );
+  }
+}
+
+/** The slots that are here; before the first install, the copy that somebody else left. */
+async function basesOf({ slots, baseCopy, log }: StepContext, signal: AbortSignal): Promise<BaseTree[]> {
+  const bases = await slots.bases();
+  if (bases.length > 0 || baseCopy === undefined) return bases;
+  try {
+    return [await unmanagedCopy(baseCopy, signal)];
+  } catch (thrown) {
+    log.warn({ err: thrown, folder: baseCopy }, `the copy that was there before is gone without: ${messageOf(thrown)}`);
+    return [];
   }
 }
 

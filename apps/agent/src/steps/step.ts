@@ -39,6 +39,8 @@ export interface StepContext {
   hub: Pick<HubBytes, 'manifest' | 'ancestor' | 'knowsPack' | 'ranges'>;
   /** As much of a pack as this comes straight from the hub, more from the swarm. */
   smallFetchBytes: number;
+  /** A tree of this project that was here before Starling: a base for the first install. */
+  baseCopy: string | undefined;
   /** What FETCHING fetched, for VERIFYING; after a restart it is fetched, and mostly found, again. */
   prepared: { manifestDigest: string; update: PreparedUpdate } | undefined;
   /** Deletes the packs that no project's slots need. */

@@ -51,6 +51,7 @@ export class Scene {
       swarmPort: 0,
       keepSlots: 3,
       keepBytes: 0,
+      baseCopies: {},
       driftEveryMs: 0,
       programsOnStop: 'leave',
       runner: { type: 'shell' },
