@@ -47,6 +47,12 @@ settings.update(
         "alert_mask": 0,
     }
 )
+if not address.startswith("127."):
+    # On a slow link deep buffers only make every block late: there libtorrent is best with its own sizes.
+    defaults = lt.default_settings()
+    for name in ("send_buffer_watermark", "send_buffer_low_watermark", "send_buffer_watermark_factor"):
+        settings[name] = defaults[name]
+    settings.update({"send_socket_buffer_size": 0, "recv_socket_buffer_size": 0, "max_out_request_queue": 500})
 session = lt.session(settings)
 
 info = lt.torrent_info(lt.bdecode(b"d4:info" + base64.b64decode(pack["torrent"]["info"]) + b"e"))
