@@ -77,7 +77,7 @@ export async function run(commandLine: string[]): Promise<void> {
     process.stdout.write(
       `${JSON.stringify({
         bench: 'big',
-        tree_mib: mebibytes,
+        tree_bytes: second.bytes.tree,
         stages: { first: first.seconds, second: second.seconds },
         bytes: { first: first.bytes, second: second.bytes },
         peak_mb: { agent: peakOf('agent'), hub: peakOf('hub'), worker: peakOf('worker'), control: peakOf('control') },
