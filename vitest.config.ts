@@ -1,5 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
+// What takes minutes and finds what the others nearly always find first: `npm run test:long`, before a release.
+const long = [
+  'test/system/scenarios/**/*.test.ts',
+  'test/system/soak.test.ts',
+  'test/system/update-bytes.test.ts',
+  'test/console/scale.test.ts',
+];
+
 export default defineConfig({
   test: {
     projects: [
@@ -28,6 +36,7 @@ export default defineConfig({
           // After the quick ones, and alone: it starts two dozen processes.
           sequence: { groupOrder: 1 },
           include: ['test/system/**/*.test.ts'],
+          exclude: long,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
@@ -39,10 +48,23 @@ export default defineConfig({
           name: 'console',
           sequence: { groupOrder: 2 },
           include: ['test/console/**/*.test.ts'],
+          exclude: long,
           globalSetup: ['test/postgres/global-setup.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'long',
+          sequence: { groupOrder: 3 },
+          include: long,
+          globalSetup: ['test/postgres/global-setup.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// `npm test`: lint, types, then every test. Ends with one line that counts them. Arguments go to vitest, and then only
+// `npm test`: lint, types, then every test but the long ones. Ends with one line that counts them. Arguments go to vitest, and then only
 // the tests run, for example: npm test -- --project unit apps/agent
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -40,8 +40,9 @@ const passedAll = run(
   '--reporter=default',
   '--reporter=json',
   `--outputFile=${results}`,
-  ...chosen,
+  ...(chosen.length === 0 ? ['--project', '!long'] : chosen),
 );
+if (chosen.length === 0) process.stdout.write('\nThe long tests are not among these: npm run test:long\n');
 
 interface Results {
   numPassedTests: number;
