@@ -194,6 +194,8 @@ describe('the console', () => {
       body: JSON.stringify({ name: 'olga', password, for: 'a test' }),
     });
     const { token } = (await signedIn.json()) as { token: string };
+    // The rollback left it in quarantine.
+    await api.quarantines.lift.mutate({ id: builds[1]!, reason: 'it was the weather' });
     const { id } = await connectApi(url, token).deployments.deploy.mutate({
       project: 'hello',
       build: builds[1]!,
