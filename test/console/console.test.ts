@@ -5,7 +5,14 @@ import { inheritedEnvironment } from '@starling/local/config.ts';
 import { makeSampleRepository } from '@starling/local/sample-repository.ts';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { built, everywhere, type StarlingUnderTest, settled, startUnderTest } from '../system/starling-under-test.ts';
+import {
+  built,
+  everywhere,
+  type StarlingUnderTest,
+  settled,
+  startUnderTest,
+  succeeded,
+} from '../system/starling-under-test.ts';
 import { looker, sizes } from './look.ts';
 import { openBrowser } from './open-browser.ts';
 
@@ -134,7 +141,8 @@ describe('the console', () => {
     await dialog.getByLabel(/^Why/).fill('the first one');
     await dialog.getByRole('button', { name: /^Deploy/ }).click();
     await page.waitForURL(/\/deployments\/\d+/);
-    await page.getByText('12 machines run it').first().waitFor({ timeout: 90_000 });
+    await succeeded(starling, Number(page.url().match(/\d+$/)?.[0]), 90_000);
+    await page.getByText('12 machines run it').first().waitFor();
     await look('deployment');
     await everywhere(starling, 'hello', builds[0]!);
   });

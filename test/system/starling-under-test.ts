@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type LocalStarling, startLocalStarling } from '@starling/local/starling.ts';
 import { isTerminalJobStatus } from '@starling/shared/words.ts';
-import { expect, vi } from 'vitest';
+import { assert, expect, vi } from 'vitest';
 
 const run = promisify(execFile);
 const cliProgram = fileURLToPath(new URL('../../apps/cli/bin/starling.mjs', import.meta.url));
@@ -135,6 +135,20 @@ export async function settled(starling: LocalStarling, deploymentId: number, tim
     },
     { timeout, interval: 200 },
   );
+}
+
+/** Waits for a deployment to succeed; when it does not, says of each machine where it stands and why. */
+export async function succeeded(starling: LocalStarling, deploymentId: number, timeout = 180_000) {
+  const { api } = starling;
+  const stands = async () => {
+    const { project, regions } = await api.deployments.get.query({ id: deploymentId });
+    const machines = await api.machines.list.query({ project, limit: 500 });
+    const lines = machines.map(({ id, projects: [state] }) => `${id}: ${JSON.stringify(state)}`);
+    return `deployment ${deploymentId}\n${JSON.stringify(regions)}\n${lines.join('\n')}`;
+  };
+  const deployment = await settled(starling, deploymentId, timeout).catch(async () => assert.fail(await stands()));
+  if (deployment.status !== 'SUCCEEDED') assert.fail(`${deployment.status}: ${await stands()}`);
+  return deployment;
 }
 
 /** What every machine says it runs of a project, by machine. */
