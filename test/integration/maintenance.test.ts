@@ -50,7 +50,9 @@ it('machines that wait for their window count apart, and the rules of a project 
   await report([said('m1', 'COMMITTED'), said('m2', 'STAGED', waitsForWindow), said('m3', 'STAGED')]);
   const rows = deploymentRows(test.database);
   const running = (await rows.running()).find((deployment) => deployment.id === id);
-  expect(running?.counts).toEqual({ done: 1, failed: 0, inProgress: 1, offline: 1 });
+  expect(running?.counts).toEqual({ done: 1, failed: 0, inProgress: 1, offline: 0, waiting: 1 });
+  const { regions } = await admin.deployments.get.query({ id });
+  expect(regions).toMatchObject([{ machines: 3, done: 1, inProgress: 1, offline: 0, waiting: 1 }]);
   expect(await rows.maintenance()).toEqual(new Map([['shop', rules]]));
   await test.database.update(projects).set({ settings: {} }).where(eq(projects.name, 'shop'));
   expect(await rows.maintenance()).toEqual(new Map());

@@ -81,6 +81,7 @@ export function sampleRegion(region: string, over: object = {}) {
     inProgress: 4,
     failed: 0,
     offline: 0,
+    waiting: 0,
     notReached: 0,
     bytesDone: 0,
     bytesTotal: 0,

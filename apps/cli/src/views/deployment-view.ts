@@ -40,6 +40,7 @@ export function describeDeployment(
   if (deployment.outcome) facts.push(['outcome', oneLine(deployment.outcome)]);
   const gates = deployment.gates.map((gate) => `  ${gateText(gate, ink)}\n`).join('');
   const inWaves = (deployment.plan?.waves.length ?? 1) > 1;
+  const someWait = deployment.regions.some(({ waiting }) => waiting > 0);
   const rows = deployment.regions.map((region) => [
     region.region,
     percent(region.done, region.machines),
@@ -48,6 +49,7 @@ export function describeDeployment(
     String(region.inProgress),
     region.failed > 0 ? ink.paint('bad', String(region.failed)) : '0',
     String(region.offline),
+    ...(someWait ? [String(region.waiting)] : []),
     ...(inWaves ? [String(region.notReached)] : []),
   ]);
   const table = formatTable(
@@ -59,6 +61,7 @@ export function describeDeployment(
       { title: 'IN PROGRESS', align: 'right' },
       { title: 'FAILED', align: 'right' },
       { title: 'OFFLINE', align: 'right' },
+      ...(someWait ? [{ title: 'WAITING', align: 'right' } as const] : []),
       ...(inWaves ? [{ title: 'NOT REACHED', align: 'right' } as const] : []),
     ],
     rows,

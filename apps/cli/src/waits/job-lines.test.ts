@@ -49,7 +49,16 @@ test('a replica that FAILED is tried again, so it is not over', () => {
 });
 
 test('a region in words: what was confirmed, what goes on, what is wrong', () => {
-  const region = { region: 'eu', machines: 4, done: 3, inProgress: 1, failed: 0, offline: 0, notReached: 0 };
+  const region = {
+    region: 'eu',
+    machines: 4,
+    done: 3,
+    inProgress: 1,
+    failed: 0,
+    offline: 0,
+    waiting: 0,
+    notReached: 0,
+  };
   const fetching = { bytesDone: 63, bytesTotal: 100, bytesPerSecond: 120 * 1024 * 1024 };
   expect(regionLine({ ...region, ...fetching })).toEqual({
     key: 'eu',

@@ -25,6 +25,7 @@ export function regionLine(region: RegionProgress): ProgressLine {
     if (bytesPerSecond > 0) parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
   }
   if (offline > 0) parts.push(`${offline} offline`);
+  if (region.waiting > 0) parts.push(`${region.waiting} waiting for their window`);
   if (region.notReached > 0) parts.push(`${region.notReached} in later waves`);
   return { key: region.region, state: stateOf(region), text: parts.join(', ') };
 }

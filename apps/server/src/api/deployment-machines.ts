@@ -5,6 +5,7 @@ import type { Database, Queryable } from '../db/connect.ts';
 import { isReached } from '../fleet/is-reached.ts';
 import { conditionsOf, type MachineState, machineStates } from '../fleet/machine-states.ts';
 import { isOnline } from '../fleet/online.ts';
+import { isWaiting } from '../fleet/waits-for-window.ts';
 
 export interface RegionProgress {
   region: string;
@@ -13,6 +14,8 @@ export interface RegionProgress {
   inProgress: number;
   failed: number;
   offline: number;
+  /** Ready, and kept by their maintenance windows: not among those in progress. */
+  waiting: number;
   /** Those that no wave has come to yet. */
   notReached: number;
   bytesDone: number;
@@ -32,8 +35,9 @@ export async function deploymentMachinesByRegion(
       count(m.id)::int as machines,
       count(*) filter (where m.id is not null and ${online} and dm.step = 'COMMITTED')::int as done,
       count(*) filter (where m.id is not null and ${online} and dm.step = 'FAILED')::int as failed,
-      count(*) filter (where m.id is not null and ${online} and ${underWay} and ${isReached})::int as "inProgress",
+      count(*) filter (where m.id is not null and ${online} and ${underWay} and not ${isWaiting} and ${isReached})::int as "inProgress",
       count(*) filter (where m.id is not null and not ${online} and ${isReached})::int as offline,
+      count(*) filter (where m.id is not null and ${online} and ${isWaiting} and ${isReached})::int as waiting,
       count(*) filter (where m.id is not null and not ${isReached} and (${underWay} or not ${online}))::int as "notReached",
       coalesce(sum(dm.bytes_done), 0)::float8 as "bytesDone",
       coalesce(sum(dm.bytes_total), 0)::float8 as "bytesTotal",

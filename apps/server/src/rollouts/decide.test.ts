@@ -8,7 +8,7 @@ function at(
   more: { lastProgressAtMs?: number; commonReason?: string } = {},
 ) {
   return decide(defaultPolicy, {
-    counts: { done: 0, inProgress: 0, failed: 0, offline: 0, ...counts },
+    counts: { done: 0, inProgress: 0, failed: 0, offline: 0, waiting: 0, ...counts },
     nowMs: startedAt + minutes * 60_000,
     watchedSinceMs: startedAt,
     lastProgressAtMs: startedAt,
@@ -35,6 +35,13 @@ describe('a deployment', () => {
       'SUCCEEDED',
       '10 machines run it; 2 offline, which catch up when they are back',
     ],
+    [
+      'machines that wait for their window are counted apart, and not waited for',
+      0.25,
+      { done: 10, waiting: 2 },
+      'SUCCEEDED',
+      '10 machines run it; 2 wait for their maintenance window',
+    ],
     ['all failed', 1, { failed: 12 }, 'FAILED', '12 of 12 machines that answered failed'],
     [
       'over the share once enough answered',
@@ -58,6 +65,13 @@ describe('a deployment', () => {
       'stalled: nothing changed for 10 m, with 5 done, 7 under way, 0 failed and 0 offline',
     ],
     [
+      'nothing changes, whoever waits for a window besides',
+      10,
+      { inProgress: 7, waiting: 2 },
+      'FAILED',
+      'stalled: nothing changed for 10 m, with 0 done, 7 under way, 0 failed and 0 offline',
+    ],
+    [
       'nobody answers',
       10,
       { offline: 12 },
@@ -74,6 +88,7 @@ describe('a deployment', () => {
     ['absent machines may still come, in the first half minute', 0.25, { done: 10, offline: 2 }],
     ['no machine is there yet', 5, {}],
     ['no machine is online yet', 5, { offline: 12 }],
+    ['all that could go over wait for their window, for hours', 600, { waiting: 2, offline: 3 }],
   ] as const)('goes on while %s', (_, minutes, counts) => {
     expect(at(minutes, counts)).toEqual({ end: false });
   });

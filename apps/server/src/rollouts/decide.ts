@@ -33,6 +33,8 @@ export interface RolloutCounts {
   failed: number;
   /** Not on any hub's connection: counted apart, they catch up when they are back. */
   offline: number;
+  /** Ready, and kept by their maintenance windows: counted apart, they go over when one opens. */
+  waiting: number;
 }
 
 export interface RolloutSituation {
@@ -51,7 +53,7 @@ export type Decision = { end: false } | { end: true; status: 'SUCCEEDED' | 'FAIL
 const goOn: Decision = { end: false };
 
 export function decide(policy: RolloutPolicy, situation: RolloutSituation): Decision {
-  const { done, inProgress, failed, offline } = situation.counts;
+  const { done, inProgress, failed, offline, waiting } = situation.counts;
   const online = done + inProgress + failed;
   const reported = done + failed;
   const because = situation.commonReason ? `: ${situation.commonReason}` : '';
@@ -59,12 +61,14 @@ export function decide(policy: RolloutPolicy, situation: RolloutSituation): Deci
   if (failed > policy.errorCap) {
     return failure(`${failed} machines failed, over the limit of ${policy.errorCap}${because}`);
   }
-  const enough = reported > 0 && reported >= Math.min(policy.minimumReported, online + offline);
+  const enough = reported > 0 && reported >= Math.min(policy.minimumReported, online + offline + waiting);
   if (enough && failed / reported > policy.errorThreshold && failed / reported > 1 - policy.successThreshold) {
     return failure(`${failed} of ${reported} machines that answered failed${because}`);
   }
   const stalledForMs = situation.nowMs - Math.max(situation.lastProgressAtMs, situation.watchedSinceMs);
-  if (stalledForMs >= policy.progressDeadlineMs) {
+  // Who waits for the clock has nothing to say until its window opens, which may be days.
+  const mayBeQuiet = waiting > 0 && inProgress === 0;
+  if (stalledForMs >= policy.progressDeadlineMs && !mayBeQuiet) {
     return failure(
       `stalled: nothing changed for ${formatDuration(stalledForMs)}, with ${done} done, ${inProgress} under way, ${failed} failed and ${offline} offline${because}`,
     );
@@ -80,10 +84,11 @@ function failure(outcome: string): Decision {
 }
 
 /** What a deployment that succeeded has come to, in words. */
-export function describeSuccess({ done, inProgress, failed, offline }: RolloutCounts): string {
+export function describeSuccess({ done, inProgress, failed, offline, waiting }: RolloutCounts): string {
   const parts = [`${done} ${done === 1 ? 'machine runs' : 'machines run'} it`];
   if (inProgress > 0) parts.push(`${inProgress} under way`);
   if (failed > 0) parts.push(`${failed} failed, within the threshold`);
   if (offline > 0) parts.push(`${offline} offline, which catch up when they are back`);
+  if (waiting > 0) parts.push(`${waiting} ${waiting === 1 ? 'waits for its' : 'wait for their'} maintenance window`);
   return parts.join('; ');
 }

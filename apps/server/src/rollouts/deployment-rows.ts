@@ -1,4 +1,3 @@
-import { waitsForWindow } from '@starling/shared/maintenance.ts';
 import { settingsOf } from '@starling/shared/project-settings.ts';
 import { and, eq, isNull, type SQL, sql } from 'drizzle-orm';
 import { deployments } from '../../../../drizzle/schema/index.ts';
@@ -8,6 +7,7 @@ import type { Database, Transaction } from '../db/connect.ts';
 import { isReached } from '../fleet/is-reached.ts';
 import { isOnline } from '../fleet/online.ts';
 import { onlineMachines } from '../fleet/online-machines.ts';
+import { isWaiting } from '../fleet/waits-for-window.ts';
 import { isHeld } from '../steering/line.ts';
 import type { DeploymentFact } from './desired-key.ts';
 import type { DeploymentRows, RunningDeployment } from './ports.ts';
@@ -16,9 +16,6 @@ const mostQuarantined = 256;
 
 /** Stopped lines hold a deployment `d`, but a rollback, which never waits, and a hotfix that was let through. */
 const heldByLine = sql`(d.kind <> 'ROLLBACK' and not d.hotfix)`;
-
-/** Ready, and kept waiting by its maintenance window: like an offline machine it is counted apart, and catches up. */
-const waits = sql`(coalesce(dm.step = 'STAGED' and dm.detail = ${waitsForWindow}, false))`;
 
 export function deploymentRows(database: Database): DeploymentRows {
   /** Changes a deployment only while it is as it was read. */
@@ -129,14 +126,15 @@ async function readRunning(database: Database): Promise<RunningDeployment[]> {
         when bool_or(l.holds) and ${heldByLine} then 'the line is stopped' end as "heldBecause",
       ${milliseconds(sql`greatest(d.started_at, d.created_at, d.wave_began_at, d.resumed_at, max(l.started_at))`)} as "startedAtMs",
       ${milliseconds(sql`greatest(max(counted.latest), d.started_at, d.created_at)`)} as "lastProgressAtMs",
-      counted.done, counted.failed, counted."inProgress", counted.offline, counted."commonReason"
+      counted.done, counted.failed, counted."inProgress", counted.offline, counted.waiting, counted."commonReason"
     from deployments d
     cross join lateral (
       select max(dm.updated_at) as latest,
         count(*) filter (where ${isOnline} and dm.step = 'COMMITTED')::int as done,
         count(*) filter (where ${isOnline} and dm.step = 'FAILED')::int as failed,
-        count(*) filter (where ${isOnline} and not ${waits} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
-        count(*) filter (where not ${isOnline} or ${waits})::int as offline,
+        count(*) filter (where ${isOnline} and not ${isWaiting} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
+        count(*) filter (where not ${isOnline})::int as offline,
+        count(*) filter (where ${isOnline} and ${isWaiting})::int as waiting,
         coalesce(mode() within group (order by dm.detail) filter (where dm.step = 'FAILED'), '') as "commonReason"
       from machines m
       left join deployment_machines dm on dm.deployment = d.id and dm.machine = m.id
@@ -147,15 +145,15 @@ async function readRunning(database: Database): Promise<RunningDeployment[]> {
       where (s.project is null or s.project = d.project) and (s.started_at is null or s.started_at > d.created_at)
     ) l on true
     where d.status = 'RUNNING'
-    group by d.id, counted.done, counted.failed, counted."inProgress", counted.offline, counted."commonReason"`)) as unknown as (Omit<
+    group by d.id, counted.done, counted.failed, counted."inProgress", counted.offline, counted.waiting, counted."commonReason"`)) as unknown as (Omit<
     RunningDeployment,
     'counts'
   > &
     RunningDeployment['counts'])[];
-  return rows.map(({ done, failed, inProgress, offline, ...row }) => ({
+  return rows.map(({ done, failed, inProgress, offline, waiting, ...row }) => ({
     ...row,
     id: Number(row.id),
     commonReason: row.commonReason.split('\n')[0]!.slice(0, 500),
-    counts: { done, failed, inProgress, offline },
+    counts: { done, failed, inProgress, offline, waiting },
   }));
 }

@@ -28,7 +28,7 @@ function step(state: AfterTasksVerdict['state'], { kind = 'DEPLOY', counts = {},
       checksBeganAtMs: null,
     },
     {
-      counts: { done: 3, inProgress: 0, failed: 0, offline: 0, ...counts },
+      counts: { done: 3, inProgress: 0, failed: 0, offline: 0, waiting: 0, ...counts },
       nowMs,
       watchedSinceMs: nowMs - quietForMs,
       lastProgressAtMs: nowMs - quietForMs,

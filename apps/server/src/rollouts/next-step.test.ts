@@ -30,7 +30,7 @@ function step({ counts = {}, quietForMs = 0, settings = {}, analysis, ...state }
       ...state,
     },
     {
-      counts: { done: 0, inProgress: 0, failed: 0, offline: 0, ...counts },
+      counts: { done: 0, inProgress: 0, failed: 0, offline: 0, waiting: 0, ...counts },
       nowMs,
       watchedSinceMs: nowMs - quietForMs,
       lastProgressAtMs: nowMs - quietForMs,

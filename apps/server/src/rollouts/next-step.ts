@@ -131,7 +131,8 @@ function located(plan: RolloutPlan, { wave, checksBeganAtMs }: WaveState, why: s
   return checksBeganAtMs === null ? `wave ${wave} of ${many}: ${why}` : `before wave ${wave + 1} of ${many}: ${why}`;
 }
 
-const isEmpty = ({ done, inProgress, failed, offline }: RolloutCounts) => done + inProgress + failed + offline === 0;
+const isEmpty = ({ done, inProgress, failed, offline, waiting }: RolloutCounts) =>
+  done + inProgress + failed + offline + waiting === 0;
 
 /** Whoever went on after a halt has accepted the failures of then: they count neither way. */
 function withoutTolerated(counts: RolloutCounts, tolerated: number): RolloutCounts {

@@ -184,7 +184,13 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
         const [wells, bads] = [true, false].map(
           (well) => inWave.filter((machine) => said.get(machine)?.well === well).length,
         );
-        const counts = { done: wells!, failed: bads!, inProgress: inWave.length - wells! - bads!, offline: 0 };
+        const counts = {
+          done: wells!,
+          failed: bads!,
+          inProgress: inWave.length - wells! - bads!,
+          offline: 0,
+          waiting: 0,
+        };
         const heldBecause = row.pausedAt ? 'paused' : row.stopped ? 'the line is stopped' : null;
         const situation = {
           counts,

@@ -9,6 +9,7 @@ const region = (name: string, facts: Partial<RegionProgress> = {}): RegionProgre
   inProgress: 4,
   failed: 0,
   offline: 0,
+  waiting: 0,
   notReached: 0,
   bytesDone: 0,
   bytesTotal: 0,

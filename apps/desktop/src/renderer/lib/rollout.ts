@@ -8,6 +8,7 @@ export function totalsOf(regions: readonly RegionProgress[]): Omit<RegionProgres
     inProgress: 0,
     failed: 0,
     offline: 0,
+    waiting: 0,
     notReached: 0,
     bytesDone: 0,
     bytesTotal: 0,

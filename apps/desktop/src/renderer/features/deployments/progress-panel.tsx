@@ -78,6 +78,11 @@ export function ProgressPanel({
             <Count word="offline" amount={totals.offline}>
               <CloudOff aria-hidden className="size-3.5 text-warn" />
             </Count>
+            {totals.waiting > 0 && (
+              <Count word="waiting for their maintenance window" amount={totals.waiting}>
+                <Hourglass aria-hidden className="size-3.5 text-idle" />
+              </Count>
+            )}
             {isRunning && totals.bytesPerSecond > 0 && (
               <span className="text-ink-2">{formatRate(totals.bytesPerSecond)} over all machines</span>
             )}

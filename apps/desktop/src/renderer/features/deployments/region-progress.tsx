@@ -19,6 +19,7 @@ export function RegionTable({
 }) {
   const isRunning = deployment.status === 'RUNNING';
   const inWaves = (deployment.plan?.waves.length ?? 1) > 1;
+  const someWait = deployment.regions.some(({ waiting }) => waiting > 0);
   const slowest = isRunning ? slowestRegion(deployment.regions) : null;
   return (
     <Panel title="Regions" flush>
@@ -34,6 +35,11 @@ export function RegionTable({
             <th scope="col">In progress</th>
             <th scope="col">Failed</th>
             <th scope="col">Offline</th>
+            {someWait && (
+              <th scope="col" title="Ready, and kept by their maintenance windows">
+                Waiting
+              </th>
+            )}
             {inWaves && <th scope="col">Later waves</th>}
             <th scope="col">Rate</th>
             <th scope="col">Remaining</th>
@@ -60,6 +66,7 @@ export function RegionTable({
               <Count amount={isRunning ? region.inProgress : 0} tone="busy" />
               <Count amount={region.failed} tone="bad" />
               <Count amount={region.offline} tone="warn" />
+              {someWait && <Count amount={region.waiting} tone="idle" />}
               {inWaves && <Count amount={region.notReached} tone="idle" />}
               <td className="text-xs text-ink-2">
                 {isRunning && region.bytesPerSecond > 0 ? formatRate(region.bytesPerSecond) : '–'}
@@ -88,7 +95,7 @@ export function RegionBar({
     <Bar
       thick={thick}
       total={region.machines}
-      label={`${region.done} of ${region.machines} done, ${region.inProgress} in progress, ${region.failed} failed, ${region.offline} offline`}
+      label={`${region.done} of ${region.machines} done, ${region.inProgress} in progress, ${region.failed} failed, ${region.offline} offline${region.waiting > 0 ? `, ${region.waiting} waiting` : ''}`}
       segments={[
         { amount: region.done, tone: 'ok' },
         { amount: isRunning ? region.inProgress : 0, tone: 'busy' },
@@ -123,6 +130,13 @@ function Remaining({ region, pace, isRunning }: { region: RegionProgress; pace: 
       return (
         <Status tone="ok" icon={CircleCheck}>
           complete
+        </Status>
+      );
+    }
+    if (region.waiting > 0) {
+      return (
+        <Status tone="idle" icon={Hourglass}>
+          waits for a maintenance window
         </Status>
       );
     }
