@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import type { FetchAccount, SwarmView } from '../../packages/shared/src/swarm-view.ts';
 import type { MachineStep } from '../../packages/shared/src/words.ts';
 import { bytes, machineName, moment } from './columns.ts';
 import { regions } from './projects.ts';
@@ -66,6 +67,8 @@ export const deploymentMachines = pgTable(
     bytesDone: bytes('bytes_done').notNull().default(0),
     bytesTotal: bytes('bytes_total').notNull().default(0),
     bytesPerSecond: bytes('bytes_per_second').notNull().default(0),
+    /** What it said last of whom it fetches from; null from agents that do not say. */
+    account: jsonb().$type<FetchAccount>(),
     sequence: bigint({ mode: 'number' }).notNull(),
     startedAt: moment('started_at').notNull().defaultNow(),
     updatedAt: moment('updated_at').notNull().defaultNow(),
@@ -73,5 +76,21 @@ export const deploymentMachines = pgTable(
   (table) => [
     primaryKey({ columns: [table.deployment, table.machine] }),
     index('deployment_machines_by_step').on(table.deployment, table.step, table.machine),
+  ],
+);
+
+/** What a hub sees of the swarms of a deployment: one row of bounded size, said again as long as something moves. */
+export const swarmViews = pgTable(
+  'swarm_views',
+  {
+    hub: text().notNull(),
+    deployment: bigint({ mode: 'number' }).notNull(),
+    region: text().notNull(),
+    view: jsonb().$type<SwarmView>().notNull(),
+    saidAt: moment('said_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.hub, table.deployment] }),
+    index('swarm_views_by_deployment').on(table.deployment),
   ],
 );

@@ -176,6 +176,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   function onFrame(frame: HubFrame): void {
+    if (frame.type === 'welcome') {
+      packs.hub = frame.swarm;
+      // A hub that was started anew knows of no fetch that has ended.
+      for (const { repeatProgress } of machines.values()) repeatProgress();
+    }
     if (frame.type === 'reportsAccepted') sender.accepted(frame.upToSequence);
     if (frame.type === 'peers') packs.setPeers(frame.infoHash, frame.peers, frame.slice);
     if (frame.type === 'key') {

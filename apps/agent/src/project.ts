@@ -44,6 +44,8 @@ export interface Project {
   slots: SlotStore;
   /** Ends the program that runs, within its grace. */
   stopProgram: () => Promise<void>;
+  /** Says again how far its last fetch came. */
+  repeatProgress: () => void;
 }
 
 /** Puts the parts of one project together, with the situation that its journal holds. */
@@ -67,6 +69,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
   const hooks = new HookHost(place.folder, clock);
   await hooks.endRemains();
   const note = (detail: string) => machine.note(detail);
+  let lastProgress: AgentFrame | undefined;
   const context: StepContext = {
     project: name,
     dataFolder: layout.root,
@@ -87,7 +90,10 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     prepared: undefined,
     prunePacks: options.prunePacks,
     note,
-    progress: (progress) => options.send({ type: 'progress', progress: { project: name, ...progress } }),
+    progress: (progress) => {
+      lastProgress = { type: 'progress', progress: { project: name, ...progress } };
+      options.send(lastProgress);
+    },
   };
   const journal = new Journal(place.journal, options.watchJournal);
   const { situation, unreadable } = await journal.read(name);
@@ -111,5 +117,8 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     slots,
     stopProgram: async () =>
       programs.stop(await graceOfRunning(context, machine.situation), new AbortController().signal),
+    repeatProgress: () => {
+      if (lastProgress) options.send(lastProgress);
+    },
   };
 }

@@ -38,6 +38,7 @@ import { retryCommand } from './commands/retry.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { serversCommand } from './commands/servers.ts';
 import { statusCommand } from './commands/status.ts';
+import { swarmCommand } from './commands/swarm.ts';
 import { tasksCommand } from './commands/tasks.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { trendsCommand } from './commands/trends.ts';
@@ -101,6 +102,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(machineCommand(open));
   program.addCommand(deploymentsCommand(open));
   program.addCommand(deploymentCommand(open));
+  program.addCommand(swarmCommand(open));
   program.addCommand(tasksCommand(open));
   program.addCommand(historyCommand(open));
   program.addCommand(trendsCommand(open));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fetchAccount, mostViews, swarmView } from './swarm-view.ts';
 import { versionKey } from './version-key.ts';
 import { buildId, infoHashHex, machineId, machineSteps, projectName, regionName } from './words.ts';
 
@@ -35,6 +36,8 @@ export const fetchProgress = z.object({
   bytesDone: z.number().int().nonnegative(),
   bytesTotal: z.number().int().nonnegative(),
   bytesPerSecond: z.number().int().nonnegative(),
+  /** From whom, and what it waits for; agents before this was added leave it out. */
+  account: fetchAccount.optional(),
 });
 export type FetchProgress = z.infer<typeof fetchProgress>;
 
@@ -86,7 +89,12 @@ export type AgentFrame = z.infer<typeof agentFrame>;
 /** Hub to agent. */
 export const hubFrame = z.discriminatedUnion('type', [
   /** Sent once after `hello`, after every key of the region was sent. */
-  z.object({ type: z.literal('welcome'), hub: z.string().max(128) }),
+  z.object({
+    type: z.literal('welcome'),
+    hub: z.string().max(128),
+    /** The hub's own address in swarms, so that an agent can tell what came from it. */
+    swarm: swarmPeer.optional(),
+  }),
   z.object({ type: z.literal('key'), key: versionKey }),
   z.object({ type: z.literal('reportsAccepted'), upToSequence: z.number().int().positive() }),
   /** Whom to fetch from; replaces what an earlier frame for the same swarm said. */
@@ -119,5 +127,7 @@ export const hubReport = z.object({
     .max(5_000),
   reports: z.array(machineReport.extend({ machine: machineId })).max(5_000),
   progress: z.array(fetchProgress.extend({ machine: machineId })).max(5_000),
+  /** What moves in its region, a view for each deployment; each takes the place of the one before it. */
+  swarms: z.array(swarmView).max(mostViews).optional(),
 });
 export type HubReport = z.infer<typeof hubReport>;

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import { IntakeTally } from './intake-tally.ts';
 import { Intake, type IntakeEnd } from './lane-intake.ts';
 import type { LaneLimits } from './lane-limits.ts';
 import { Outlet, type OutletNews } from './lane-outlet.ts';
@@ -10,6 +11,7 @@ import type { PieceBook } from './piece-book.ts';
 import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 import type { PieceChecker } from './piece-checker.ts';
 import { type Crossing, choosePiece, isWorthTwice, mayCross } from './piece-choice.ts';
+import type { Intakes } from './swarm.ts';
 import type { Uplink } from './uplink.ts';
 
 export interface ExchangeParts {
@@ -76,6 +78,7 @@ export class LaneExchange {
   readonly #startAt: number;
   readonly #timer: NodeJS.Timeout;
   readonly #checks = new Set<Promise<void>>();
+  readonly #tally = new IntakeTally();
   bytesSent = 0;
   #isClosed = false;
 
@@ -109,6 +112,20 @@ export class LaneExchange {
   members(): Set<string> {
     const open = [...this.#intakes].filter(({ isOpen }) => isOpen).map(({ member }) => member);
     return new Set([...open, ...[...this.#outlets].map(({ receiver }) => receiver)]);
+  }
+
+  /** Who sent how much so far, and how it stands with those that can be asked. */
+  intakes(): Intakes {
+    const { has, wanted, isComplete } = this.#parts.book;
+    const open = [...this.#intakes].filter((intake) => intake.isOpen);
+    const isUseful = ({ sourceHas, sourceCount }: Intake) =>
+      sourceCount === this.pieceCount || wanted.some((bit, piece) => bit && !has[piece] && sourceHas[piece]);
+    const { bytesFrom, wrongPieces, checkingMs } = this.#tally;
+    return {
+      ...{ bytesFrom, wrongPieces, checkingMs, lanes: open.length },
+      useful: isComplete ? 0 : open.filter(isUseful).length,
+      asked: open.reduce((sum, { asked }) => sum + asked.size, 0),
+    };
   }
 
   /** Whether a wanted piece is missing that no source has. */
@@ -372,9 +389,10 @@ export class LaneExchange {
     const { book, file, checker, digests, buffers, onBadPeer, onFileError } = this.#parts;
     try {
       const position = piece * book.shape.pieceLength;
-      const isRight = await file.use((fd) =>
+      const written = file.use((fd) =>
         checker.write(bytes, { fd, position, digest: digests[piece] ?? '' }, file.recordPlace(piece)),
       );
+      const isRight = await this.#tally.watch(addressOf(intake.peer), bytes.length, written);
       this.#checking.delete(piece);
       if (isRight) {
         book.mark(piece);

@@ -6,7 +6,7 @@ import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
 import { piecesIn } from './piece-ranges.ts';
 import type { StockClients } from './stock-clients.ts';
-import type { ByteRange, Membership, Progress } from './swarm.ts';
+import type { ByteRange, Intakes, Membership, Progress } from './swarm.ts';
 
 export interface MembershipParts {
   infoHash: string;
@@ -57,6 +57,10 @@ export class PackMembership implements Membership {
       bytesSent: lanes.bytesSent + stock.bytesSent,
       peers: lanes.members().size + stock.members().length,
     };
+  }
+
+  intakes(): Intakes {
+    return this.#parts.lanes.intakes();
   }
 
   setPeers(peers: readonly HandedPeer[], slice?: RackSlice): void {

@@ -45,6 +45,21 @@ export interface Progress {
   peers: number;
 }
 
+/** Who a membership fetches from, and what holds it up. */
+export interface Intakes {
+  /** Verified bytes by the address (`host:port`) of the member that sent them, since it joined. */
+  bytesFrom: ReadonlyMap<string, number>;
+  /** Members that it may ask; of these, those with a wanted piece that is missing. */
+  lanes: number;
+  useful: number;
+  /** Pieces that were asked for and are not here. */
+  asked: number;
+  /** Pieces that came with wrong bytes. */
+  wrongPieces: number;
+  /** Milliseconds in which at least one piece was being checked and written. */
+  checkingMs: number;
+}
+
 export interface Swarm {
   /** Where other members reach this one. */
   readonly address: SwarmPeer;
@@ -64,6 +79,7 @@ export interface Swarm {
 export interface Membership {
   readonly infoHash: string;
   progress(): Progress;
+  intakes(): Intakes;
   /**
    * Whom to fetch from, as the hub said last; members that are no longer named are let go. With a `slice`, from those
    * that are not near only its pieces are asked for, as long as the neighbours bring the others.

@@ -2,7 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
-import type { AgentFrame, HandedPeer, RackSlice } from '@starling/shared/hub-protocol.ts';
+import type { AgentFrame, HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { ByteRange, Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
@@ -45,6 +45,8 @@ const announceEveryMs = 2_000;
  * different packs side by side, because joining reads through what is in the file already.
  */
 export class PackSwarms {
+  /** Where the hub is in swarms, as it said last. */
+  hub: SwarmPeer | undefined;
   readonly #options: PackSwarmsOptions;
   /** By the pack's SHA-256, as its file is named. */
   readonly #held = new Map<string, Held>();

@@ -7,6 +7,7 @@ import type { Pack } from '@starling/shared/manifest.ts';
 import type { ByteRange } from '@starling/swarm/swarm.ts';
 import { packOf } from '@starling/swarm/torrent-info.ts';
 import { throwIfAborted, untilAborted } from '../lib/abort.ts';
+import { accountOf, type SourceAccount } from './account.ts';
 import type { HubBytes } from './hub-bytes.ts';
 import type { PackSwarms, WantedPack } from './pack-swarms.ts';
 
@@ -59,6 +60,7 @@ export interface FetchedBytes {
   bytesTotal: number;
   bytesPerSecond: number;
   peers: number;
+  account: SourceAccount;
 }
 
 const askAgainEveryMs = 10_000;
@@ -167,7 +169,10 @@ async function fetchPlanned(
   );
   const memberships = large.map(({ pack }) => packs.membership(pack));
   onProgress?.(() => {
-    const sum: FetchedBytes = { bytesDone: smallDone, bytesTotal: smallTotal, bytesPerSecond: 0, peers: 0 };
+    const sum: FetchedBytes = {
+      ...{ bytesDone: smallDone, bytesTotal: smallTotal, bytesPerSecond: 0, peers: 0 },
+      account: accountOf(memberships, packs.hub, { http: smallDone, base: plan.bytesFromBases }),
+    };
     for (const membership of memberships) {
       const { bytesDone, bytesTotal, bytesPerSecond, peers } = membership?.progress() ?? nothing;
       sum.bytesDone += bytesDone;

@@ -4,6 +4,7 @@ import { messageOf } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { Target } from '@starling/shared/version-key.ts';
 import { packOf } from '@starling/swarm/torrent-info.ts';
+import { AccountTelling } from '../fetch/account.ts';
 import { bytesNeeded, NoRoom, needRoom } from '../fetch/disk-space.ts';
 import { unmanagedCopy } from '../fetch/unmanaged-copy.ts';
 import {
@@ -121,15 +122,17 @@ async function watched<T>(
   work: (onProgress: (progress: () => FetchedBytes) => void) => Promise<T>,
 ): Promise<T> {
   let progress: (() => FetchedBytes) | undefined;
+  const telling = new AccountTelling(context.clock.now());
   const tell = () => {
     if (!progress) return;
-    const { bytesDone, bytesTotal, bytesPerSecond } = progress();
+    const { bytesDone, bytesTotal, bytesPerSecond, account } = progress();
     const whole = (value: number) => Math.max(0, Math.round(value));
     context.progress({
       deployment,
       bytesDone: whole(bytesDone),
       bytesTotal: whole(bytesTotal),
       bytesPerSecond: whole(bytesPerSecond),
+      account: telling.tell(bytesDone, account, context.clock.now()),
     });
   };
   const ended = new AbortController();

@@ -39,6 +39,9 @@ export class FakeSwarm implements Swarm {
         bytesSent: 0,
         peers: 1,
       }),
+      intakes: () => ({
+        ...{ bytesFrom: new Map(), lanes: 1, useful: 1, asked: 0, wrongPieces: 0, checkingMs: 0 },
+      }),
       setPeers: () => undefined,
       widen: () => undefined,
       whenComplete: async (signal) => {

@@ -36,6 +36,8 @@ const queries = [
   'quarantines.list',
   'queue.status',
   'session.whoAmI',
+  'swarm.get',
+  'swarm.machine',
   'tasks.list',
   'tasks.log',
   'webhooks.deliveries',

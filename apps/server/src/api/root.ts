@@ -18,6 +18,7 @@ import { regionsRouter } from './regions.ts';
 import { retentionRouter } from './retention.ts';
 import { serversRouter } from './servers.ts';
 import { sessionRouter } from './session.ts';
+import { swarmRouter } from './swarm.ts';
 import { tasksRouter } from './tasks.ts';
 import { tokensRouter } from './tokens.ts';
 import { router } from './trpc.ts';
@@ -47,6 +48,7 @@ export const rootRouter = router({
   retention: retentionRouter,
   servers: serversRouter,
   session: sessionRouter,
+  swarm: swarmRouter,
   tokens: tokensRouter,
   tasks: tasksRouter,
   webhooks: webhooksRouter,

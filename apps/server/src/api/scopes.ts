@@ -71,6 +71,15 @@ export const ofDeployment: Scope = {
   },
 };
 
+/** The project of the deployment that the input names in `deployment`, or of the build in `build`. */
+export const ofDeploymentOrBuild: Scope = {
+  name: 'deployment or build',
+  projectOf: (input, ctx) =>
+    numberIn(input, 'deployment') === undefined
+      ? ofBuild.projectOf({ id: textIn(input, 'build') }, ctx)
+      : ofDeployment.projectOf({ id: numberIn(input, 'deployment') }, ctx),
+};
+
 /** The project of the freeze that the input names in `id`; all of them for one that concerns all. */
 export const ofFreeze: Scope = {
   name: 'freeze',

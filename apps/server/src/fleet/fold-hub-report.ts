@@ -2,6 +2,7 @@ import type { HubReport } from '@starling/shared/hub-protocol.ts';
 import { sql } from 'drizzle-orm';
 import { announce } from '../db/changes.ts';
 import type { Database } from '../db/connect.ts';
+import { foldSwarmViews } from './swarm-views.ts';
 
 // Machines' reports become rows here, a whole batch with a few statements. Each carries its machine's sequence number,
 // and a row only ever moves on to a higher one, so repeats and reordering change nothing. A hub speaks for the machines of
@@ -60,16 +61,20 @@ export async function foldHubReport(database: Database, report: HubReport): Prom
     }
     if (progress.length > 0) {
       await tx.execute(sql`
-        insert into deployment_machines (deployment, machine, step, detail, sequence, bytes_done, bytes_total, bytes_per_second)
-        select r.deployment, r.machine, 'FETCHING', '', 0, r."bytesDone", r."bytesTotal", r."bytesPerSecond"
+        insert into deployment_machines (deployment, machine, step, detail, sequence, bytes_done, bytes_total, bytes_per_second, account)
+        select r.deployment, r.machine, 'FETCHING', '', 0, r."bytesDone", r."bytesTotal", r."bytesPerSecond", r.account
         from jsonb_to_recordset(${JSON.stringify(progress)}::jsonb)
-          as r(deployment bigint, machine text, "bytesDone" bigint, "bytesTotal" bigint, "bytesPerSecond" bigint)
+          as r(deployment bigint, machine text, "bytesDone" bigint, "bytesTotal" bigint, "bytesPerSecond" bigint, account jsonb)
         join machines m on m.id = r.machine and m.region = ${report.region}
         order by r.deployment, r.machine
         on conflict (deployment, machine) do update set bytes_done = excluded.bytes_done,
-          bytes_total = excluded.bytes_total, bytes_per_second = excluded.bytes_per_second, updated_at = now()
-        where deployment_machines.bytes_done <> excluded.bytes_done`);
+          bytes_total = excluded.bytes_total, bytes_per_second = excluded.bytes_per_second,
+          account = excluded.account,
+          updated_at = case when deployment_machines.bytes_done = excluded.bytes_done then deployment_machines.updated_at else now() end
+        where deployment_machines.bytes_done <> excluded.bytes_done
+          or deployment_machines.account is distinct from excluded.account`);
     }
+    if (report.swarms) await foldSwarmViews(tx, { ...report, swarms: report.swarms });
     await announce(tx, 'machines');
   });
 }

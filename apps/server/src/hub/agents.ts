@@ -1,5 +1,5 @@
 import type { Clock } from '@starling/shared/clock.ts';
-import type { HandedPeer, HubFrame, RackSlice } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, HubFrame, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { WebSocket } from 'ws';
 import type { Logger } from '../lib/log.ts';
@@ -7,6 +7,7 @@ import { AgentConnection, type Hello, type LaterFrame } from './agent-connection
 import type { SessionOwner } from './ports.ts';
 import { Pulse } from './pulse.ts';
 import type { MachineState, ReportQueue } from './report-queue.ts';
+import type { SwarmEyes } from './swarm-eyes.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Swarms that one machine may be in at once, as far as this hub remembers. */
@@ -17,6 +18,9 @@ export interface AgentsOptions {
   region: string;
   reports: ReportQueue;
   tracker: Tracker;
+  eyes: SwarmEyes;
+  /** Where the hub is in swarms. */
+  swarm: SwarmPeer;
   /** The keys that agents are sent; undefined until they are known. */
   keys: () => VersionKey[] | undefined;
   clock: Clock;
@@ -132,7 +136,7 @@ export class Agents {
     if (!keys || agent.isWelcomed) return;
     agent.isWelcomed = true;
     for (const key of keys) agent.connection.send({ type: 'key', key });
-    agent.connection.send({ type: 'welcome', hub: this.#options.hub });
+    agent.connection.send({ type: 'welcome', hub: this.#options.hub, swarm: this.#options.swarm });
   }
 
   #onFrame(connection: AgentConnection, frame: LaterFrame): void {
@@ -148,6 +152,7 @@ export class Agents {
         break;
       case 'progress':
         reports.addProgress(machine, frame.progress);
+        this.#options.eyes.note(machine, labels, frame.progress);
         break;
       case 'announce':
         if (!agent.swarms.has(frame.infoHash) && agent.swarms.size >= maxSwarmsPerMachine) break;
@@ -175,5 +180,6 @@ export class Agents {
   #forget(machine: string): void {
     this.#connected.delete(machine);
     this.#options.tracker.drop(machine);
+    this.#options.eyes.forget(machine);
   }
 }

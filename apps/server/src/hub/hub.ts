@@ -20,6 +20,7 @@ import { beatEveryMs } from './pulse.ts';
 import { ReportQueue } from './report-queue.ts';
 import { Revocations } from './revocations.ts';
 import { Shelf } from './shelf.ts';
+import { SwarmEyes } from './swarm-eyes.ts';
 import { Tracker } from './tracker.ts';
 
 const maxReports = 100_000;
@@ -92,6 +93,7 @@ class Hub implements RunningHub {
       log,
       onSeedingChange: (infoHash) => this.#tracker.hubChanged(infoHash),
     });
+    const eyes = new SwarmEyes(clock);
     this.#reports = new ReportQueue({
       hub: name,
       region,
@@ -101,12 +103,15 @@ class Hub implements RunningHub {
       maxReports,
       onAccepted: (machine, upToSequence) => this.#agents.sendAccepted(machine, upToSequence),
       connected: () => this.#agents.states(),
+      swarms: () => eyes.due(),
     });
     this.#agents = new Agents({
       hub: name,
       region,
       reports: this.#reports,
       tracker: this.#tracker,
+      eyes,
+      swarm: swarm.address,
       keys: () => (this.#areKeysKnown ? this.#keys.all() : undefined),
       clock,
       log,

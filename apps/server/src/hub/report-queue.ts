@@ -1,6 +1,7 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import type { FetchProgress, HubReport, MachineReport } from '@starling/shared/hub-protocol.ts';
+import { mostViews, type SwarmView } from '@starling/shared/swarm-view.ts';
 import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import type { Control } from './ports.ts';
@@ -8,6 +9,7 @@ import type { Control } from './ports.ts';
 const maxItemsPerBatch = 5_000;
 const sendEveryMs = 500;
 const refreshEveryMs = 10_000;
+const viewEveryMs = 2_000;
 const maxPauseMs = 10_000;
 const answerTimeoutMs = 15_000;
 const farewellTimeoutMs = 2_000;
@@ -26,6 +28,8 @@ export interface ReportQueueOptions {
   onAccepted: (machine: string, upToSequence: number) => void;
   /** The machines that are connected now, to be told to control again every ten seconds. */
   connected: () => Iterable<MachineState>;
+  /** What moves, where that changed since it was asked last. */
+  swarms?: () => SwarmView[];
 }
 
 interface MachineReports {
@@ -48,10 +52,12 @@ export class ReportQueue {
   readonly #reports = new Map<string, MachineReports>();
   readonly #machines = new Map<string, MachineState>();
   readonly #progress = new Map<string, HubReport['progress'][number]>();
+  readonly #swarms = new Map<number, SwarmView>();
   readonly #loop: Loop;
   #size = 0;
   #batchLimit = maxItemsPerBatch;
   #refreshedAt: number;
+  #viewedAt = 0;
   #failures = 0;
   #retryAt = 0;
   /** Why control did not take the last batch; undefined when it did. */
@@ -132,6 +138,10 @@ export class ReportQueue {
       this.#refreshedAt = clock.now();
       for (const state of connected()) this.#machines.set(state.machine, state);
     }
+    if (clock.now() - this.#viewedAt >= viewEveryMs) {
+      this.#viewedAt = clock.now();
+      for (const view of this.#options.swarms?.() ?? []) this.#swarms.set(view.deployment, view);
+    }
     if (clock.now() < this.#retryAt) return;
     while (this.#hasAny() && !signal.aborted) {
       if (!(await this.#send(answerTimeoutMs))) return;
@@ -139,7 +149,7 @@ export class ReportQueue {
   }
 
   #hasAny(): boolean {
-    return this.#size > 0 || this.#machines.size > 0 || this.#progress.size > 0;
+    return this.#size > 0 || this.#machines.size > 0 || this.#progress.size > 0 || this.#swarms.size > 0;
   }
 
   /** Sends one batch; false when control did not take it. */
@@ -207,7 +217,9 @@ export class ReportQueue {
     const progress = [...this.#progress.values()].slice(0, this.#batchLimit);
     for (const machine of machines.keys()) this.#machines.delete(machine);
     for (const { machine, project } of progress) this.#progress.delete(`${machine}\n${project}`);
-    return { hub, region, machines: [...machines.values()], reports, progress };
+    const swarms = [...this.#swarms.values()].slice(0, mostViews);
+    for (const { deployment } of swarms) this.#swarms.delete(deployment);
+    return { hub, region, machines: [...machines.values()], reports, progress, ...(swarms.length > 0 && { swarms }) };
   }
 
   #putBack(batch: HubReport): void {
@@ -218,6 +230,8 @@ export class ReportQueue {
       const key = `${progress.machine}\n${progress.project}`;
       if (!this.#progress.has(key)) this.#progress.set(key, progress);
     }
+    for (const view of batch.swarms ?? [])
+      if (!this.#swarms.has(view.deployment)) this.#swarms.set(view.deployment, view);
     // Should control refuse one report again and again, smaller batches in another order let the others through.
     this.#batchLimit = Math.max(1, Math.floor(Math.min(this.#batchLimit, batch.reports.length) / 2));
     for (const machine of new Set(batch.reports.map((report) => report.machine))) {

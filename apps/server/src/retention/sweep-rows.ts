@@ -33,6 +33,11 @@ const everywhere: RowKind[] = [
       select d.id from deployments d where d.finished_at < ${days(30)}
         and d.id not in (select n.id from deployments n where n.project = d.project order by n.id desc limit 20))`,
   },
+  {
+    name: 'views of swarms',
+    table: sql`swarm_views`,
+    past: sql`t.said_at < ${days(1)} and t.deployment not in (select d.id from deployments d where d.status = 'RUNNING')`,
+  },
   { name: 'sessions', table: sql`sessions`, past: sql`t.expires_at < now()` },
   { name: 'enrolment tokens', table: sql`enrolment_tokens`, past: sql`t.expires_at < ${days(7)}` },
   { name: 'webhook deliveries', table: sql`webhook_deliveries`, past: sql`t.received_at < ${days(30)}` },

@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type CliRun, runCli } from './testing/run-cli.ts';
+import { at } from './testing/samples.ts';
+import { type StubServer, startStubServer } from './testing/stub-server.ts';
+
+let server: StubServer;
+beforeEach(async () => {
+  server = await startStubServer();
+});
+afterEach(() => server.stop());
+
+const starling = (...words: string[]): Promise<CliRun> =>
+  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
+const inputOf = (path: StubServer['calls'][number]['path']) => server.calls.find((call) => call.path === path)?.input;
+
+const account = {
+  sources: { peers: 30 * 2 ** 20, hub: 2 ** 20, http: 0, base: 0 },
+  ...{ lanes: 0, useful: 0, asked: 0, wrongPieces: 0, diskShare: 0.1, stillMs: 20_000 },
+};
+const slow = {
+  ...{ machine: 'eu-7', rack: 'r1', bytesDone: 31 * 2 ** 20, bytesTotal: 62 * 2 ** 20, bytesPerSecond: 0 },
+  ...{ reason: 'NO_PEER', account },
+};
+const view = {
+  ...{ project: 'hello', deployment: 4, shares: [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3], racksLeftOut: 2 },
+  racks: [{ rack: 'r1', shares: [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3], bytesPerSecond: 2 ** 20 }],
+  ...{ bytesDone: 217 * 2 ** 20, bytesTotal: 248 * 2 ** 20, bytesPerSecond: 2 ** 20, wrongPieces: 1 },
+  ...{ sources: account.sources, slowest: [slow] },
+  measured: { machines: 3, medianBytesPerSecond: 2 ** 20, fastBytesPerSecond: 2 ** 21, medianMs: 62_000 },
+};
+const swarm = {
+  ...{ deployment: 4, build: 'hello@1a2b3c4d5e6f', status: 'RUNNING', view },
+  regions: [{ region: 'eu', saidAt: at, isLive: false, ...view }],
+};
+
+test('swarm shows regions, racks, where bytes came from, and the slowest with the reason', async () => {
+  server.answers['swarm.get'] = () => swarm;
+  const { stdout, stderr, exitCode } = await starling('swarm', '#4');
+  expect(exitCode, stderr).toBe(0);
+  expect(inputOf('swarm.get')).toEqual({ deployment: 4 });
+  expect(stdout).toMatch(/eu +87 % +4 +3 +1\.0 MiB\/s/);
+  expect(stdout).toContain('bytes came: 30.0 MiB from other machines, 1.0 MiB from the hub in the swarm\n');
+  expect(stdout).toContain('1 piece with wrong bytes');
+  expect(stdout).toContain('eu: its hub last spoke');
+  expect(stdout).toContain('and 2 racks more');
+  expect(stdout).toMatch(/eu-7 +r1 +50 % .*no peer/);
+  expect(stderr).toContain('starling swarm explain eu-7');
+  expect(JSON.parse((await starling('swarm', 'hello@1a2b3c4d5e6f', '--json')).stdout)).toEqual(swarm);
+  expect(server.calls.at(-1)?.input).toEqual({ build: 'hello@1a2b3c4d5e6f' });
+  expect((await starling('swarm', 'hello')).exitCode).toBe(2);
+});
+
+test('swarm --watch shows it again as it changes, and ends with the deployment', async () => {
+  let reads = 0;
+  server.answers['swarm.get'] = () => {
+    reads += 1;
+    return reads < 3 ? { ...swarm, build: `hello@1a2b3c4d5e6${reads}` } : { ...swarm, status: 'SUCCEEDED' };
+  };
+  const watching = starling('swarm', '4', '--watch', '--json');
+  const announcing = setInterval(() => server.announce('machines'), 20);
+  const { stdout, exitCode } = await watching;
+  clearInterval(announcing);
+  expect(exitCode).toBe(0);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).status);
+  expect(lines).toEqual(['RUNNING', 'RUNNING', 'SUCCEEDED']);
+});
+
+test('swarm says so when nothing moved', async () => {
+  server.answers['swarm.get'] = () => ({ ...swarm, view: null, regions: [] });
+  expect((await starling('swarm', '4')).stdout).toContain('Nothing moved');
+});
+
+test('swarm explain says what a machine fetches, from whom, and what it waits for', async () => {
+  const fetch = {
+    ...{ deployment: 4, project: 'hello', build: 'hello@1a2b3c4d5e6f', step: 'FETCHING', detail: '', account },
+    ...{ bytesDone: 31 * 2 ** 20, bytesTotal: 62 * 2 ** 20, bytesPerSecond: 2 ** 20, updatedAt: at },
+    ...{ reason: 'NO_PEER', why: 'It is connected to no member of the swarm.', usualBytesPerSecond: 2 ** 21 },
+  };
+  const machine = { machine: 'eu-7', region: 'eu', rack: 'r1', hub: 'hub-eu', fetches: [fetch] };
+  server.answers['swarm.machine'] = () => machine;
+  const { stdout } = await starling('swarm', 'explain', 'eu-7');
+  expect(stdout).toContain('eu-7 is in eu, rack r1, at the hub hub-eu.');
+  expect(stdout).toContain('31.0 MiB of 62.0 MiB (50 %) at 1.0 MiB/s, about 31 s to go.');
+  expect(stdout).toContain('still fetch have 2.0 MiB/s in the mean');
+  expect(stdout).toContain('It is connected to no member of the swarm.');
+  expect(stdout).toContain('So far: 30.0 MiB from other machines');
+  const done = { ...fetch, step: 'COMMITTED', bytesDone: fetch.bytesTotal, reason: null, why: null };
+  server.answers['swarm.machine'] = () => ({ ...machine, fetches: [done] });
+  expect((await starling('swarm', 'explain', 'eu-7')).stdout).toContain(
+    'it fetched 62.0 MiB of 62.0 MiB; it is COMMITTED',
+  );
+  server.answers['swarm.machine'] = () => ({ ...machine, fetches: [] });
+  expect((await starling('swarm', 'explain', 'eu-7')).stdout).toContain('said nothing about any deployment');
+});
