@@ -1,6 +1,11 @@
 import { type CheckVerdict, checkVerdicts } from '@starling/shared/rollout-checks.ts';
 import { checksOf, planRollout, type Reach, reachOf, rolloutSettings } from '@starling/shared/rollout-plan.ts';
-import { targetFor } from '@starling/shared/version-key.ts';
+import {
+  isHeld as isToldToWait,
+  sameStatement,
+  targetFor,
+  type UnsignedVersionKey,
+} from '@starling/shared/version-key.ts';
 import { type DeploymentStatus, deploymentStatuses } from '@starling/shared/words.ts';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -8,8 +13,9 @@ import { pause, promote, resume, type Steered } from '../steering/commands.ts';
 import { type DeploymentFact, statementFor } from './desired-key.ts';
 import { nextStep } from './next-step.ts';
 
-// A deployment under everything that may happen to it, in any order: the row is all there is between two steps, as it is
-// for a controller that is killed and started again, so every step here is also a restart.
+// A deployment under everything that may happen to it, in any order. The row and the keys are all there is between two steps,
+// as it is for a controller that is killed and started again, so every step here is also a restart. A controller that is
+// killed within a pass has written the row and no key, or the key of one region only; machines follow what was written.
 
 const machines = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6'];
 const regions = ['eu', 'us'];
@@ -26,11 +32,14 @@ type Row = Steered & {
   stopped: boolean;
 };
 type Event =
-  | { event: 'pass' | 'pause' | 'resume' | 'promote' | 'abort' | 'rollback' | 'stop' | 'start' | 'all-well' }
+  | { event: 'pause' | 'resume' | 'promote' | 'abort' | 'rollback' | 'stop' | 'start' | 'all-well' | 'rollback-fails' }
   | { event: 'report'; which: number; well: boolean }
   | { event: 'measured'; verdict: CheckVerdict }
+  /** The controller passes, and is killed after so many writes: the row, then the key of each region. */
+  | { event: 'pass'; writes: number }
   | { event: 'wait'; minutes: number };
 
+const wholePass = 1 + regions.length;
 const plans = fc
   .record({
     autoRevert: fc.boolean(),
@@ -44,13 +53,19 @@ const plans = fc
     const checks = [...new Set(analysis)].map((when) => ({ name: when, command: 'true', when: [when] }));
     return planRollout([rolloutSettings.parse({ ...written, analysis: checks })], regions);
   });
-const simply = (...names: Exclude<Event['event'], 'report' | 'wait' | 'measured'>[]) =>
+const simply = (...names: Exclude<Event['event'], 'report' | 'wait' | 'measured' | 'pass'>[]) =>
   fc.constantFrom(...names).map((event): Event => ({ event }));
 const events: fc.Arbitrary<Event> = fc.oneof(
-  { weight: 12, arbitrary: simply('pass') },
+  {
+    weight: 12,
+    arbitrary: fc
+      .constantFrom(wholePass, wholePass, wholePass, 0, 1, 2)
+      .map((writes): Event => ({ event: 'pass', writes })),
+  },
   { weight: 6, arbitrary: simply('pause', 'resume', 'resume', 'promote', 'stop', 'start', 'start') },
   { weight: 6, arbitrary: simply('all-well') },
-  { weight: 1, arbitrary: simply('abort', 'rollback') },
+  { weight: 1, arbitrary: simply('abort') },
+  { weight: 1, arbitrary: simply('rollback', 'rollback-fails') },
   {
     weight: 6,
     arbitrary: fc.record({ event: fc.constant('report' as const), which: fc.nat(9), well: fc.boolean() }),
@@ -71,7 +86,8 @@ const events: fc.Arbitrary<Event> = fc.oneof(
 it('a deployment never reaches an undefined state, passes a halt, or leaves a machine without a version', () => {
   let [halts, ends] = [0, 0];
   fc.assert(
-    fc.property(plans, fc.array(events, { maxLength: 60 }), (plan, happening) => {
+    // Without a size only short arrays are made, in which hardly anything comes to its end.
+    fc.property(plans, fc.array(events, { maxLength: 60, size: 'max' }), (plan, happening) => {
       let nowMs = 1_000 * minute;
       const many = plan.waves.length > 1 || checksOf(plan, 'before').length > 0;
       // Of the stage it is in; what is measured belongs to one stage, and counts anew after a pause.
@@ -100,21 +116,36 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
       const said = new Map<string, { well: boolean; atMs: number }>();
       let rollback: DeploymentStatus | undefined;
       const facts = (): DeploymentFact[] => {
-        const of = { manifestDigest: 'd'.repeat(64), salt: 's', reach: null, held: false, passesWindows: false };
+        const of = { manifestDigest: 'd'.repeat(64), salt: 's', reach: null, held: isHeld(), passesWindows: false };
         const good: DeploymentFact = { ...of, id: 1, kind: 'DEPLOY', status: 'SUCCEEDED', build: 'shop@000000000001' };
         const { kind, status, reach } = row;
         const own: DeploymentFact = { ...of, id: 2, kind, status, reach, build: 'shop@000000000002' };
         const back: DeploymentFact[] = rollback ? [{ ...good, id: 3, kind: 'ROLLBACK', status: rollback }] : [];
         return [...back, own, good];
       };
+      const isHeld = () => row.pausedAt !== null || row.stopped;
+      const wanted = (region: string): UnsignedVersionKey => {
+        const sequence = (keys.get(region)?.sequence ?? 0) + 1;
+        const key = { format: 1 as const, project: 'shop', region, sequence, issuedAt: 0, expiresAt: 1 };
+        return { ...key, ...statementFor(facts(), region, []) };
+      };
+      const keys = new Map<string, UnsignedVersionKey>();
+      for (const region of regions) keys.set(region, wanted(region));
+      const writeKey = (region: string) => {
+        const [current, next] = [keys.get(region)!, wanted(region)];
+        if (!sameStatement(current, next)) keys.set(region, next);
+      };
+      /** Whom the keys that were written send to the new build. */
       const reached = () =>
         machines.filter((machine) => {
-          const statement = statementFor(facts(), regionOf(machine), []);
-          const key = { format: 1, project: 'shop', region: regionOf(machine), sequence: 1, issuedAt: 0, expiresAt: 1 };
-          const target = targetFor({ ...key, ...statement } as never, machine);
+          const target = targetFor(keys.get(regionOf(machine))!, machine);
           expect(target, 'every machine has a version').not.toBeNull();
           return target!.deployment === 2;
         });
+      const mayGoOver = (machine: string) => {
+        const key = keys.get(regionOf(machine))!;
+        return !isToldToWait(key, targetFor(key, machine)!);
+      };
       const steered = (intent: ReturnType<typeof pause>) => {
         expect(intent.answer).not.toBe('');
         if (intent.change?.resumedAt) {
@@ -126,7 +157,7 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
 
       for (const happens of happening) {
         const [waveBefore, before] = [row.wave, reached()];
-        const isHeld = row.pausedAt !== null || row.stopped;
+        const wasHeld = isHeld();
         switch (happens.event) {
           case 'wait':
             nowMs += happens.minutes * minute;
@@ -139,7 +170,7 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
           }
           case 'measured': {
             const at = stage();
-            if (at && !isHeld && checksOf(plan, at).length > 0) verdict ??= happens.verdict;
+            if (at && !wasHeld && checksOf(plan, at).length > 0) verdict ??= happens.verdict;
             break;
           }
           case 'all-well':
@@ -166,16 +197,40 @@ it('a deployment never reaches an undefined state, passes a halt, or leaves a ma
             if (row.status === 'RUNNING') row.status = 'SUPERSEDED';
             rollback = 'RUNNING';
             break;
+          case 'rollback-fails':
+            if (rollback) rollback = 'FAILED';
+            break;
           case 'pass':
-            pass();
+            if (happens.writes > 0) pass();
+            for (const region of regions.slice(0, Math.max(0, happens.writes - 1))) writeKey(region);
         }
         expect(deploymentStatuses).toContain(row.status);
         expect(row.wave).toBeGreaterThanOrEqual(waveBefore);
         expect(row.wave - waveBefore, 'one wave at a time').toBeLessThanOrEqual(1);
         if (row.status === 'RUNNING') {
           expect(reached(), 'nobody is taken out of a wave').toEqual(expect.arrayContaining(before));
-          if (isHeld) expect([row.wave, reached()], 'what is held stays').toEqual([waveBefore, before]);
-        } else if (row.status !== 'SUCCEEDED' || rollback) expect(reached(), 'it is over').toEqual([]);
+          if (isHeld() && happens.event === 'pass' && happens.writes === wholePass) {
+            for (const machine of reached()) expect(mayGoOver(machine), 'who is held is told so').toBe(false);
+          }
+          if (wasHeld) {
+            expect(row.wave, 'what is held stays').toBe(waveBefore);
+            // The key of a wave that began before the halt may come after it: then it says to wait.
+            for (const machine of reached()) {
+              if (!before.includes(machine))
+                expect(mayGoOver(machine), 'nobody goes over while it is held').toBe(false);
+            }
+          }
+        } else if ((row.status !== 'SUCCEEDED' || rollback) && happens.event === 'pass' && happens.writes === wholePass)
+          expect(reached(), 'it is over').toEqual([]);
+      }
+      // Whatever was cut off before: one whole pass, and the keys say what the rows want.
+      pass();
+      for (const region of regions) writeKey(region);
+      for (const region of regions) expect(sameStatement(keys.get(region)!, wanted(region))).toBe(true);
+      if (row.status !== 'RUNNING' && (row.status !== 'SUCCEEDED' || rollback)) expect(reached()).toEqual([]);
+      if (rollback) {
+        const stable = [...keys.values()].map((key) => key.stable?.deployment);
+        expect(stable, 'a rollback holds, however it ends').toEqual(regions.map(() => 3));
       }
 
       function pass(): void {
