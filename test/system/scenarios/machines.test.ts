@@ -139,9 +139,8 @@ it('a rollback of a rollback: every machine goes back and forth without fetching
   }
 });
 
-// The hub is stopped with SIGSTOP: its connections stay open and nothing comes through, as with a network that swallows
-// everything. All processes share this host's network, so there is no namespace to cut.
-it('a region cut off in the middle: the others go on, and it comes to what is wanted by then', async () => {
+// Its connections stay open and nothing comes through. A link that is cut: cut-off-region.test.ts, where root runs it.
+it('a hub that hangs in the middle: the other regions go on, and its own comes to what is wanted by then', async () => {
   const slow = await newBuild('shop', `${healthy}hooks: { afterInstall: sleep 3 }\n`);
   const cut = starling.children.get('hub-us-east')!;
   const { id } = await begin('shop', slow);
