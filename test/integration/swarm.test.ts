@@ -1,5 +1,7 @@
 import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { foldHubReport } from '@starling/server/fleet/fold-hub-report.ts';
+import { createLogger } from '@starling/server/lib/log.ts';
+import { openMetrics } from '@starling/server/metrics/metrics.ts';
 import { sweepRows } from '@starling/server/retention/sweep-rows.ts';
 import type { HubReport } from '@starling/shared/hub-protocol.ts';
 import { type FetchAccount, noBytes, type SwarmView } from '@starling/shared/swarm-view.ts';
@@ -107,6 +109,19 @@ describe('what hubs see of swarms', () => {
     await expect(api.as('eve-token').swarm.get.query({ deployment })).rejects.toThrow();
     await expect(api.as('ada-token').swarm.get.query({})).rejects.toThrow('Name a deployment or a build');
   });
+});
+
+it('is in the metrics while the deployment runs', async () => {
+  const metrics = openMetrics({ database: test.database, targetWaitMs: 60_000, log: createLogger('test', 'silent') });
+  const slow = { machine: 'm1', rack: '', bytesDone: 0, bytesTotal: 1, bytesPerSecond: 0, account: null };
+  await fold('eu', { swarms: [viewOf({ slowest: [{ ...slow, reason: 'NO_PEER' }] })] });
+  const { text } = await metrics.read();
+  expect(text).toContain('starling_swarm_machines{project="shop",region="eu",state="complete"} 2');
+  expect(text).toContain('starling_swarm_machines{project="shop",region="eu",state="fetching"} 1');
+  expect(text).toContain('starling_swarm_bytes{project="shop",region="eu",source="peers"} 40');
+  expect(text).toContain('starling_swarm_slow_machines{project="shop",region="eu",reason="no_peer"} 1');
+  await test.database.update(deployments).set({ status: 'SUCCEEDED', finishedAt: new Date() });
+  expect((await metrics.read()).text).not.toContain('starling_swarm_machines{');
 });
 
 describe('a machine, explained', () => {

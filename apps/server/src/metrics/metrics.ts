@@ -6,6 +6,7 @@ import { labelsText } from '../workers/labels.ts';
 import { listWorkers, workerStates } from '../workers/list.ts';
 import { queueStatus } from '../workers/queue-status.ts';
 import { durationBounds, type EndedJobs, EndedJobsCounter } from './ended-jobs.ts';
+import { SwarmMetrics } from './swarm-metrics.ts';
 
 // What is measured of all of Starling comes from the database, so that it does not matter which server is asked.
 
@@ -52,6 +53,7 @@ export function openMetrics({ database, replica, targetWaitMs, log, endedLagMs }
   // It has what the registry asks a metric for, which is less than the type says.
   registry.registerMetric(durations as unknown as Metric);
   const endedJobs = new EndedJobsCounter(database, endedLagMs);
+  const swarms = new SwarmMetrics(registry);
   const single = [depth, heldBack, unclaimable, oldestWait, wanted];
   const byLabel = [poolDepth, poolWanted, poolAlive, workers, jobs, ended];
   let reading: ReturnType<Metrics['read']> | undefined;
@@ -66,14 +68,14 @@ export function openMetrics({ database, replica, targetWaitMs, log, endedLagMs }
   };
 
   async function read() {
-    for (const metric of [...single, ...byLabel]) metric.reset();
+    for (const metric of [...single, ...byLabel, swarms]) metric.reset();
     try {
       await collect();
       reached.set(1);
     } catch (thrown) {
       log.warn({ err: thrown }, 'metrics: the database did not answer');
       // What is not known is left out: nothing of it is to be taken for a zero.
-      for (const metric of byLabel) metric.reset();
+      for (const metric of [...byLabel, swarms]) metric.reset();
       for (const metric of single) metric.remove();
       reached.set(0);
     }
@@ -95,6 +97,7 @@ export function openMetrics({ database, replica, targetWaitMs, log, endedLagMs }
       queueStatus(database, { targetWaitMs }),
       listWorkers(database),
       endedJobs.read(),
+      swarms.collect(database),
     ]);
     depth.set(status.queued);
     heldBack.set(status.heldBack);
