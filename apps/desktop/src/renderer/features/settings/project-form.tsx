@@ -12,6 +12,8 @@ import { cli } from '../../lib/cli-lines.ts';
 import { readableError } from '../../lib/errors.ts';
 import { plural } from '../../lib/format.ts';
 import { useWhyReadOnly } from '../../lib/hooks.ts';
+import { CheckSection } from './check-section.tsx';
+import { MaintenanceSection } from './maintenance-section.tsx';
 import { ApprovalSection, BuildSection, RetentionSection, ReviewSection } from './project-sections.tsx';
 import { RolloutSection } from './rollout-section.tsx';
 import { draftOf, problemsIn, type SettingsDraft, writtenOf } from './settings-draft.ts';
@@ -92,6 +94,8 @@ export function ProjectForm({ project, saved }: { project: string; saved: Output
         <RetentionSection {...section} />
       </div>
       <RolloutSection {...section} />
+      <CheckSection {...section} />
+      <MaintenanceSection {...section} />
       <TaskSection {...section} />
       <TriggerSection {...section} />
       <WebhookSection project={project} />

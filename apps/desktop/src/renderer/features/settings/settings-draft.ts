@@ -1,4 +1,7 @@
 import { type ProjectSettings, projectSettings, settingsOf } from '@starling/shared/project-settings.ts';
+import { type ChecksDraft, checksDraft, writtenAnalysis, writtenChecks } from './check-draft.ts';
+import { decimalOf, durationText, labelsOf, labelText, listOf, listText, nextRow, numberOf } from './draft-texts.ts';
+import { type MaintenanceDraft, maintenanceDraft, writtenMaintenance } from './maintenance-draft.ts';
 
 // What is typed into the form of a project's settings, and the way there and back. Every text is as it was typed: whether
 // it says something is the schema's to decide, the same one that the server asks.
@@ -48,27 +51,9 @@ export interface SettingsDraft {
   review: { require: string; protectedBranches: string; provider: string; repository: string };
   triggers: TriggerDraft[];
   tasks: { before: TaskDraft[]; after: TaskDraft[] };
+  checks: ChecksDraft;
+  maintenance: MaintenanceDraft[];
 }
-
-let rows = 0;
-export const nextRow = (): number => ++rows;
-
-const units = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1_000],
-] as const;
-
-/** `14d`, `90s`: the largest unit that says it exactly. */
-export function durationText(milliseconds: number): string {
-  const [unit, size] = units.find(([, length]) => milliseconds > 0 && milliseconds % length === 0) ?? ['ms', 1];
-  return milliseconds === 0 ? '0s' : `${milliseconds / size}${unit}`;
-}
-
-const listText = (values: readonly string[]) => values.join(', ');
-const labelText = (labels: Readonly<Record<string, string>>) =>
-  listText(Object.entries(labels).map(([name, value]) => `${name}=${value}`));
 
 export const emptyTask = (type: TaskDraft['type']): TaskDraft => ({
   row: nextRow(),
@@ -144,25 +129,9 @@ export function draftOf(settings: ProjectSettings): SettingsDraft {
       paths: listText(paths),
     })),
     tasks: { before: tasks.before.map(taskDraft), after: tasks.after.map(taskDraft) },
+    checks: checksDraft(settings),
+    maintenance: settings.maintenance.map(maintenanceDraft),
   };
-}
-
-/** A whole number where one was typed; else what was typed, for the schema to refuse. */
-const numberOf = (text: string): unknown =>
-  /^-?\d+$/.test(text.trim()) ? Number(text) : text.trim() === '' ? Number.NaN : text;
-const listOf = (text: string): string[] =>
-  text
-    .split(/[,\n]/)
-    .map((part) => part.trim())
-    .filter(Boolean);
-
-export function labelsOf(text: string): Record<string, string> {
-  return Object.fromEntries(
-    listOf(text).map((part) => {
-      const at = part.indexOf('=');
-      return at < 0 ? [part, ''] : [part.slice(0, at).trim(), part.slice(at + 1).trim()];
-    }),
-  );
 }
 
 function writtenTask(task: TaskDraft): Record<string, unknown> {
@@ -196,22 +165,16 @@ function writtenRollout({ waves, order, autoRevert, ...rest }: SettingsDraft['ro
   };
 }
 
-/** What of a rollout the form does not show, such as its checks. */
-function notInForm(before: unknown): Section {
-  const shown = Object.keys(draftOf(settingsOf({})).rollout);
-  return Object.fromEntries(Object.entries((before ?? {}) as Section).filter(([field]) => !shown.includes(field)));
-}
-
-const decimalOf = (text: string): unknown => (/^\d*\.?\d+$/.test(text.trim()) ? Number(text) : text);
-
 type Section = Record<string, unknown>;
 
 /** The settings as they are written, with what the form does not show kept as it was `before`. */
 export function writtenOf(draft: SettingsDraft, before: Section): Section {
-  const { builds, retention, approvals, review, triggers, tasks, rollout } = draft;
+  const { builds, retention, approvals, review, triggers, tasks, rollout, checks, maintenance } = draft;
   const written: Section = {
     ...before,
-    rollout: { ...notInForm(before.rollout), ...writtenRollout(rollout) },
+    rollout: { ...writtenRollout(rollout), ...writtenChecks(checks) },
+    analysis: writtenAnalysis(checks),
+    maintenance: maintenance.map(writtenMaintenance),
     builds: {
       maxConcurrent: builds.maxConcurrent.trim() === '' ? null : numberOf(builds.maxConcurrent),
       priority: numberOf(builds.priority),
@@ -261,8 +224,13 @@ export function problemsIn(written: unknown): Map<string, string> {
     // A list that is typed as one text: its parts are at fault as a whole. The rows of triggers and tasks are fields each.
     const at = path.map(String);
     const whole =
-      /^(rollout\.waves\.\d+|triggers\.\d+\.\w+|tasks\.\w+\.\d+\.\w+|\w+\.\w+)/.exec(at.join('.'))?.[0] ?? at.join('.');
+      /^(rollout\.analysis\.\d+\.\w+|rollout\.(?:waves|analysis)\.\d+|maintenance\.\d+\.\w+|triggers\.\d+\.\w+|tasks\.\w+\.\d+\.\w+|\w+\.\w+)/.exec(
+        at.join('.'),
+      )?.[0] ?? at.join('.');
     if (!problems.has(whole)) problems.set(whole, message.replace(/^Invalid input: /, ''));
   }
+  // Of a row that is wrong as a whole because a field of it is, the field is enough.
+  for (const path of [...problems.keys()])
+    if ([...problems.keys()].some((other) => other.startsWith(`${path}.`))) problems.delete(path);
   return problems;
 }
