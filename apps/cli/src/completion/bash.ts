@@ -7,6 +7,13 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
     const flags = options.flatMap((option) => option.flags);
     return `    '${path.join(' ')}') words='${words.join(' ')}'; flags='${[...flags, '--help'].join(' ')}' ;;`;
   });
+  const values = commands.flatMap(({ path, options }) =>
+    options.flatMap(({ flags, choices }) =>
+      choices.length === 0
+        ? []
+        : `    ${flags.map((flag) => `'${[...path, flag].join(' ')}'`).join('|')}) COMPREPLY=($(compgen -W '${choices.join(' ')}' -- "$current")); return ;;`,
+    ),
+  );
   const withValue = [
     ...new Set(commands.flatMap(({ options }) => options.filter((o) => o.takesValue).flatMap((o) => o.flags))),
   ];
@@ -14,10 +21,6 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
   return `# bash completion for starling
 _starling() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" path='' candidate word index words flags
-  case "$previous" in
-    --token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    ${withValue.filter((flag) => flag !== '--token-file').join('|')}) COMPREPLY=(); return ;;
-  esac
   for ((index = 1; index < COMP_CWORD; index++)); do
     word="\${COMP_WORDS[index]}"
     candidate="\${path:+$path }$word"
@@ -25,6 +28,13 @@ _starling() {
       ${paths.join('|')}) path="$candidate" ;;
     esac
   done
+  case "$path $previous" in
+${values.join('\n')}
+  esac
+  case "$previous" in
+    --token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    ${withValue.filter((flag) => flag !== '--token-file').join('|')}) COMPREPLY=(); return ;;
+  esac
   case "$path" in
 ${cases.join('\n')}
   esac

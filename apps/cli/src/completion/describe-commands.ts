@@ -1,12 +1,21 @@
 import type { Command } from 'commander';
 
+export interface CompletedOption {
+  flags: string[];
+  description: string;
+  takesValue: boolean;
+  isFile: boolean;
+  /** What its value can be, where that is known. */
+  choices: string[];
+}
+
 /** A command as a completion script needs it. */
 export interface CompletedCommand {
   /** The words after `starling`: `["project", "add"]`; empty for the program itself. */
   path: string[];
   description: string;
   subcommands: { name: string; description: string }[];
-  options: { flags: string[]; description: string; takesValue: boolean; isFile: boolean }[];
+  options: CompletedOption[];
   /** What the first argument can be, where that is known. */
   choices: string[];
 }
@@ -27,6 +36,7 @@ export function describeCommands(program: Command): CompletedCommand[] {
           description: option.description,
           takesValue: option.required || option.optional,
           isFile: option.long === '--token-file',
+          choices: option.argChoices ?? [],
         })),
       choices: command.registeredArguments[0]?.argChoices ?? [],
     });

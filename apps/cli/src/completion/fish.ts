@@ -11,10 +11,11 @@ export function fishCompletion(commands: readonly CompletedCommand[]): string {
     }
     for (const choice of choices) lines.push(`complete -c starling -n ${condition} -a ${quote(choice)}`);
     const global = new Set(path.length > 0 ? root?.options.flatMap((option) => option.flags) : []);
-    for (const { flags, description, takesValue, isFile } of options) {
+    for (const { flags, description, takesValue, isFile, choices: values } of options) {
       if (flags.some((flag) => global.has(flag))) continue;
       const names = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`));
-      const value = isFile ? ' -r -F' : takesValue ? ' -x' : '';
+      const offered = values.length > 0 ? ` -a ${quote(values.join(' '))}` : '';
+      const value = isFile ? ' -r -F' : takesValue ? ` -x${offered}` : '';
       const where = path.length > 0 ? ` -n ${condition}` : '';
       lines.push(`complete -c starling${where} ${names.join(' ')}${value} -d ${quote(description)}`);
     }

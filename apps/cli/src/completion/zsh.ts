@@ -10,6 +10,18 @@ export function zshCompletion(commands: readonly CompletedCommand[]): string {
     const flags = options.flatMap(({ flags: names, description }) => names.map((name) => entry(name, description)));
     return `    '${path.join(' ')}')\n      words=(${words.join(' ')})\n      flags=(${flags.join(' ')}) ;;`;
   });
+  const values = commands.flatMap(({ path, options }) =>
+    options.flatMap(({ flags, choices: offered }) =>
+      offered.length === 0
+        ? []
+        : `    ${flags.map((flag) => `'${[...path, flag].join(' ')}'`).join('|')}) compadd -- ${offered.join(' ')}; return ;;`,
+    ),
+  );
+  const withValue = [
+    ...new Set(
+      commands.flatMap(({ options }) => options.filter((o) => o.takesValue && !o.isFile).flatMap((o) => o.flags)),
+    ),
+  ];
   const paths = commands.filter(({ path }) => path.length > 0).map(({ path }) => `'${path.join(' ')}'`);
   return `#compdef starling
 _starling() {
@@ -22,6 +34,10 @@ _starling() {
       ${paths.join('|')}) place="$candidate" ;;
     esac
   done
+  case "$place \${words[CURRENT-1]}" in
+${values.join('\n')}
+    ${withValue.map((flag) => `*' ${flag}'`).join('|')}) return ;;
+  esac
   local current="\${words[CURRENT]}"
   local -a words
   case "$place" in
