@@ -264,6 +264,10 @@ const cases: Record<string, (client: Client) => Promise<() => Promise<unknown>>>
     const { id } = await addJob(test.database, await project());
     return () => client.jobs.cancel.mutate({ id });
   },
+  'jobs.prioritise': async (client) => {
+    const { id } = await addJob(test.database, await project());
+    return () => client.jobs.prioritise.mutate({ id, priority: 50 });
+  },
   'jobs.retry': async (client) => {
     const { id } = await addJob(test.database, await project());
     await client.jobs.cancel.mutate({ id });

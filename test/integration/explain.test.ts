@@ -180,6 +180,8 @@ describe('jobs.list', () => {
     ['successes', { status: 'SUCCEEDED' }],
     ['failures', { status: 'FAILED' }],
     ['what was cancelled', { status: 'CANCELLED' }],
+    ['what waits or runs', { group: 'open' }],
+    ['what ended without a build', { group: 'unsuccessful' }],
     ['a project and person', { project: 'project-7', requestedBy: 'person-4' }],
     ['a project and status', { project: 'project-7', status: 'FAILED' }],
     ['a person and status', { requestedBy: 'person-4', status: 'FAILED' }],

@@ -2,6 +2,7 @@ import { cancelJob } from '@starling/server/jobs/cancel.ts';
 import { createJobs } from '@starling/server/jobs/create.ts';
 import { endAndTake } from '@starling/server/jobs/end.ts';
 import { forgetEnded } from '@starling/server/jobs/open-jobs.ts';
+import { prioritiseJob } from '@starling/server/jobs/prioritise.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { failOverdue, failUnclaimed, requeueStale } from '@starling/server/jobs/requeue-stale.ts';
 import type { JobStatus } from '@starling/shared/words.ts';
@@ -227,7 +228,7 @@ describe('ending one job and taking the next', () => {
     });
   });
 
-  it('goes wrong in no order of calls: workers, cancels, failures and the monitor at once', async () => {
+  it('goes wrong in no order of calls: workers, cancels, moves, failures and the monitor at once', async () => {
     const ids: number[] = [];
     for (let count = 0; count < 120; count += 1) ids.push((await addJob(test.database, 'shop')).id);
     const done: number[] = [];
@@ -244,10 +245,13 @@ describe('ending one job and taking the next', () => {
     const cancels = async () => {
       for (const id of ids.filter((each) => each % 7 === 0)) await cancelJob(test.database, id, 'cancelled');
     };
+    const mover = async () => {
+      for (const id of ids.filter((each) => each % 3 === 0)) await prioritiseJob(test.database, id, (id % 200) - 100);
+    };
     const monitor = async () => {
       for (let look = 0; look < 10; look += 1) await requeueStale(test.database, look % 2 === 0 ? 0 : 300_000);
     };
-    await Promise.all([worker('w1'), worker('w2'), worker('w3'), worker('w4'), cancels(), monitor()]);
+    await Promise.all([worker('w1'), worker('w2'), worker('w3'), worker('w4'), cancels(), mover(), mover(), monitor()]);
     await worker('w5');
     const rows = await test.database.select({ id: jobs.id, status: jobs.status }).from(jobs);
     expect(rows.filter(({ status }) => status === 'QUEUED' || status === 'RUNNING')).toEqual([]);
@@ -279,6 +283,31 @@ describe('cancelling', () => {
     const row = await jobRow(running.id);
     expect(row).toMatchObject({ status: 'CANCELLED', failureReason: 'cancelled by ada: wrong branch' });
     expect(row.finishedAt).not.toBeNull();
+  });
+});
+
+describe('another priority', () => {
+  it('is another place in the queue, for as long as it waits', async () => {
+    const [first, second, third] = [
+      await addJob(test.database, 'shop'),
+      await addJob(test.database, 'shop'),
+      await addJob(test.database, 'shop'),
+    ];
+    expect(await prioritiseJob(test.database, third.id, 10)).toBe(true);
+    expect(await prioritiseJob(test.database, first.id, -1)).toBe(true);
+    expect((await queue().take('w1', { limit: 3 })).map(({ jobId }) => jobId)).toEqual([third.id, second.id, first.id]);
+    expect(await prioritiseJob(test.database, first.id, 100)).toBe(false);
+    expect(await jobRow(first.id)).toMatchObject({ status: 'RUNNING', priority: -1 });
+    expect(await test.database.select().from(jobsWaiting)).toEqual([]);
+  });
+
+  it('given by two at once, and cancelled meanwhile, leaves nothing behind', async () => {
+    const { id } = await addJob(test.database, 'shop');
+    const moves = Array.from({ length: 8 }, (_, place) => prioritiseJob(test.database, id, place));
+    const [cancelled] = await Promise.all([cancelJob(test.database, id, 'cancelled by ada'), ...moves]);
+    expect(cancelled).toBe(true);
+    expect((await jobRow(id)).status).toBe('CANCELLED');
+    expect(await test.database.select().from(jobsWaiting)).toEqual([]);
   });
 });
 

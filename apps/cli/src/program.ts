@@ -28,6 +28,7 @@ import { machineCommand } from './commands/machine.ts';
 import { machinesCommand } from './commands/machines.ts';
 import { openCommand } from './commands/open.ts';
 import { pauseCommand } from './commands/pause.ts';
+import { prioritiseCommand } from './commands/prioritise.ts';
 import { projectCommand } from './commands/project.ts';
 import { promoteCommand } from './commands/promote.ts';
 import { quarantineCommand } from './commands/quarantine.ts';
@@ -76,6 +77,7 @@ export function buildProgram(open: OpenSession): Command {
   program.addCommand(jobsCommand(open));
   program.addCommand(logsCommand(open));
   program.addCommand(cancelCommand(open));
+  program.addCommand(prioritiseCommand(open));
   program.addCommand(retryCommand(open));
   program.addCommand(webhookCommand(open));
   program.addCommand(diffCommand(open));

@@ -10,6 +10,7 @@ type JobStatusName = (typeof jobStatuses)[number];
 
 interface JobsOptions {
   status?: string;
+  group?: 'open' | 'unsuccessful';
   by?: string;
   commit?: string;
   before?: number;
@@ -22,6 +23,11 @@ export function jobsCommand(open: OpenSession): Command {
     .description('every request to build a commit, and what came of it')
     .addArgument(projectArgument('[project]'))
     .addOption(new Option('--status <status>', 'only those that are').choices(jobStatuses.map((s) => s.toLowerCase())))
+    .addOption(
+      new Option('--group <group>', 'those that wait or run; those that failed or were cancelled')
+        .choices(['open', 'unsuccessful'])
+        .conflicts('status'),
+    )
     .option('--by <name>', 'only those that this person, or webhook, asked for')
     .addOption(new Option('--commit <sha>', 'only those of a commit: 4 or more digits of its SHA').argParser(parseSha))
     .addOption(
@@ -33,6 +39,7 @@ export function jobsCommand(open: OpenSession): Command {
       const jobs = await (await session.api()).jobs.list.query({
         limit: options.limit,
         ...(project !== undefined && { project }),
+        ...(options.group !== undefined && { group: options.group }),
         ...(options.by !== undefined && { requestedBy: options.by }),
         ...(options.commit !== undefined && { commit: options.commit }),
         ...(options.before !== undefined && { before: options.before }),

@@ -9,7 +9,8 @@ import type { Database } from '../db/connect.ts';
 import { newestOf } from '../db/newest-of.ts';
 import { cancelJob } from '../jobs/cancel.ts';
 import { createJob, refuseOtherInput } from '../jobs/create.ts';
-import { hasStatus } from '../jobs/open-jobs.ts';
+import { hasStatus, isInGroup, jobGroups } from '../jobs/open-jobs.ts';
+import { prioritiseJob } from '../jobs/prioritise.ts';
 import { retryJob } from '../jobs/retry.ts';
 import type { ApiDependencies } from './context.ts';
 import { jobColumns } from './job-columns.ts';
@@ -18,6 +19,7 @@ import { ofJob, ofProject, somewhere, visibleNames, within } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const jobId = z.number().int().positive();
+const priority = z.number().int().min(-100).max(100);
 
 async function findJob(database: Database, id: number) {
   const [job] = await database.select(jobColumns).from(jobs).where(eq(jobs.id, id));
@@ -67,7 +69,7 @@ export const jobsRouter = router({
         /** Build it again although it is built or on its way. */
         force: z.boolean().default(false),
         /** Higher goes first; the project's own when left out. */
-        priority: z.number().int().min(-100).max(100).optional(),
+        priority: priority.optional(),
         /** Chosen by the caller: asked again with the same key, the same job, even with `force`. */
         idempotencyKey: z.string().trim().min(1).max(200).optional(),
       }),
@@ -139,6 +141,31 @@ export const jobsRouter = router({
       return findJob(ctx.database, input.id);
     }),
 
+  /** Gives a job that waits another priority, and so another place in the queue. PRECONDITION_FAILED when it waits no longer. */
+  prioritise: needs('build', ofJob)
+    .input(z.object({ id: jobId, /** Higher goes first. */ priority }))
+    .mutation(async ({ ctx, input }) => {
+      const job = await findJob(ctx.database, input.id);
+      if (job.priority === input.priority && job.status === 'QUEUED') return job;
+      await ctx.database.transaction(async (tx) => {
+        if (!(await prioritiseJob(tx, job.id, input.priority)))
+          throw new StarlingError(
+            'PRECONDITION_FAILED',
+            `Job ${job.id} does not wait: only a job that waits has a place in the queue.`,
+            { fix: 'See what waits with: starling queue' },
+          );
+        await recordAudit(tx, {
+          actor: ctx.caller.name,
+          action: 'job.prioritise',
+          project: job.project,
+          target: String(job.id),
+          details: { from: job.priority, to: input.priority },
+          requestId: ctx.requestId,
+        });
+      });
+      return findJob(ctx.database, job.id);
+    }),
+
   /** Queues a new job for the commit of one that failed or was cancelled. Asked twice, the same new job. */
   retry: needs('build', ofJob)
     .input(z.object({ id: jobId }))
@@ -175,6 +202,8 @@ export const jobsRouter = router({
       z.object({
         project: projectName.optional(),
         status: z.enum(jobStatuses).optional(),
+        /** Those that wait or run; those that failed or were cancelled. */
+        group: z.enum(jobGroups).optional(),
         /** Who asked for it, as shown. */
         requestedBy: z.string().trim().min(1).max(300).optional(),
         /** The beginning of a commit's SHA. */
@@ -189,6 +218,7 @@ export const jobsRouter = router({
     .query(({ ctx, input }) => {
       const conditions: SQL[] = [];
       if (input.status) conditions.push(hasStatus(input.status));
+      if (input.group) conditions.push(isInGroup(input.group));
       if (input.requestedBy) conditions.push(eq(jobs.requestedBy, input.requestedBy));
       if (input.commit) conditions.push(like(jobs.commitSha, `${input.commit}%`));
       if (input.before) conditions.push(lt(jobs.id, input.before));

@@ -2,12 +2,12 @@ import { and, eq, inArray, sql } from 'drizzle-orm';
 import { jobs } from '../../../../drizzle/schema/index.ts';
 import { announce } from '../db/changes.ts';
 import type { Queryable } from '../db/connect.ts';
-import { stopWaiting, waitingRowOf } from './open-jobs.ts';
+import { leaveQueue } from './open-jobs.ts';
 
 /** Ends a job that is QUEUED or RUNNING; its worker is told at once and stops. False when it had ended already. */
 export async function cancelJob(where: Queryable, id: number, reason: string): Promise<boolean> {
   return where.transaction(async (tx) => {
-    await stopWaiting(tx, waitingRowOf(id));
+    await leaveQueue(tx, id);
     const rows = await tx
       .update(jobs)
       .set({

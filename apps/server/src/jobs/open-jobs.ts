@@ -1,3 +1,4 @@
+import { StarlingError } from '@starling/shared/errors.ts';
 import type { JobStatus } from '@starling/shared/words.ts';
 import { eq, type SQL, sql } from 'drizzle-orm';
 import { jobs, jobsWaiting } from '../../../../drizzle/schema/index.ts';
@@ -18,6 +19,16 @@ export function hasStatus(status: JobStatus): SQL {
   return status === 'SUCCEEDED' ? has : sql`${jobs.failureReason} is not null and ${has}`;
 }
 
+/** What people look for: what is on its way, and what ended without a build. */
+export const jobGroups = ['open', 'unsuccessful'] as const;
+
+/** Jobs of a group, found by what holds few of them. */
+export const isInGroup = (group: (typeof jobGroups)[number]): SQL =>
+  group === 'open'
+    ? sql`${jobs.id} in (select job_id from jobs_waiting union all select job_id from jobs_taken)
+        and ${jobs.status} in ('QUEUED', 'RUNNING')`
+    : sql`${jobs.failureReason} is not null and ${jobs.status} in ('FAILED', 'CANCELLED')`;
+
 /** Puts those of the jobs into the queue that were RUNNING and have just been made QUEUED again. */
 export async function backToQueue(tx: Transaction, ids: number[]): Promise<void> {
   if (ids.length === 0) return;
@@ -36,9 +47,26 @@ export async function stopWaiting(tx: Transaction, which: SQL): Promise<number[]
   return rows.map(({ id }) => id);
 }
 
-/** The row of one job in the queue, by the index that there is. */
-export const waitingRowOf = (id: number): SQL =>
-  sql`${eq(jobsWaiting.jobId, id)} and ${jobsWaiting.priority} = (select priority from jobs where id = ${id})`;
+/** Looks again when others gave the job another place meanwhile. */
+const mostLooks = 10;
+
+/**
+ * Takes one job out of the queue; false when it waits no longer. Whoever is taking or moving it is waited for: a row that was
+ * moved is another one, which a statement that began before does not see, so it is looked for again.
+ */
+export async function leaveQueue(tx: Transaction, id: number): Promise<boolean> {
+  for (let look = 0; look < mostLooks; look += 1) {
+    // By its priority as well, which is what the index of the queue begins with.
+    const [left] = await stopWaiting(
+      tx,
+      sql`${eq(jobsWaiting.jobId, id)} and ${jobsWaiting.priority} = (select priority from jobs where id = ${id})`,
+    );
+    if (left !== undefined) return true;
+    const [job] = await tx.select({ status: jobs.status }).from(jobs).where(eq(jobs.id, id));
+    if (job?.status !== 'QUEUED') return false;
+  }
+  throw new StarlingError('UNAVAILABLE', `Job ${id} is being moved in the queue by others.`, { fix: 'Ask again.' });
+}
 
 /** Forgets that jobs were taken that have ended, which they do once. Returns how many rows went. */
 export async function forgetEnded(database: Database): Promise<number> {

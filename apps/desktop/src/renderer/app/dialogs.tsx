@@ -6,6 +6,7 @@ import { RollbackDialog } from '../features/deployments/rollback-dialog.tsx';
 import { SteerDialog } from '../features/deployments/steer-dialog.tsx';
 import { UndoRollbackDialog } from '../features/deployments/undo-rollback-dialog.tsx';
 import { CancelDialog } from '../features/jobs/cancel-dialog.tsx';
+import { PrioritiseDialog } from '../features/jobs/prioritise-dialog.tsx';
 import { LiftQuarantineDialog } from '../features/line/lift-quarantine-dialog.tsx';
 import { LineDialog } from '../features/line/line-dialog.tsx';
 import { AddProjectDialog } from '../features/projects/add-project-dialog.tsx';
@@ -35,6 +36,8 @@ export function Dialogs() {
       return <RollbackDialog project={dialog.project} initialBuild={dialog.buildId} onClose={close} />;
     case 'cancel':
       return <CancelDialog jobId={dialog.jobId} onClose={close} />;
+    case 'prioritise':
+      return <PrioritiseDialog jobId={dialog.jobId} onClose={close} />;
     case 'decide': {
       const { deploymentId, project, decision } = dialog;
       return <DecideDialog deploymentId={deploymentId} project={project} decision={decision} onClose={close} />;

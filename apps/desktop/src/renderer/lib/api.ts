@@ -8,10 +8,11 @@ import {
   TRPCClientError,
   type TRPCClientErrorLike,
 } from '@trpc/client';
-import type { inferRouterOutputs } from '@trpc/server';
+import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import { FetchEventSource } from './event-source.ts';
 
+export type Inputs = inferRouterInputs<RootRouter>;
 export type Outputs = inferRouterOutputs<RootRouter>;
 export type ApiError = TRPCClientErrorLike<RootRouter>;
 export type Overview = Outputs['overview']['get'];

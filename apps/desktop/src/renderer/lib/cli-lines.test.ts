@@ -54,6 +54,8 @@ describe('every line', () => {
     cli.decide('approve', 7, 'fine'),
     cli.decide('reject', 7, 'no'),
     cli.cancel(7, 'why'),
+    cli.prioritise(7, -5),
+    cli.jobs({ project: 'shop', status: 'FAILED', group: 'open' }),
     cli.status('shop'),
     cli.builds('shop'),
     cli.deployments('shop'),

@@ -49,8 +49,16 @@ export const cli = {
   abort: (deploymentId: number, reason: string) => line('abort', String(deploymentId), option('reason', reason)),
   decide: (decision: 'approve' | 'reject', deploymentId: number, comment: string) =>
     line(decision, String(deploymentId), option('comment', comment)),
+  prioritise: (jobId: number, priority: number) => line('prioritise', String(jobId), String(priority)),
   cancel: (jobId: number, reason: string) => line('cancel', String(jobId), option('reason', reason)),
   status: (project?: string) => line('status', project && quote(project)),
+  jobs: (filters: { project?: string; status?: string | undefined; group?: string | undefined }) =>
+    line(
+      'jobs',
+      filters.project && quote(filters.project),
+      option('status', filters.status?.toLowerCase()),
+      option('group', filters.group),
+    ),
   builds: (project?: string) => line('builds', project && quote(project)),
   deployments: (project?: string) => line('deployments', project && quote(project)),
   deployment: (deploymentId: number) => line('deployment', String(deploymentId), '--wait'),

@@ -16,7 +16,8 @@ export type OpenDialog =
   | { kind: 'line'; project: string | null; verb: 'stop' | 'start' }
   | { kind: 'lift-quarantine'; buildId: string }
   | { kind: 'undo-rollback'; project: string }
-  | { kind: 'cancel'; jobId: number };
+  | { kind: 'cancel'; jobId: number }
+  | { kind: 'prioritise'; jobId: number };
 
 interface UiState {
   theme: Theme;

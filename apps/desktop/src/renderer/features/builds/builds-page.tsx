@@ -7,7 +7,7 @@ import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Select } from '../../components/field.tsx';
 import { EmptyState, Loading, Page, Panel } from '../../components/page.tsx';
-import { api, client, type Job } from '../../lib/api.ts';
+import { api, client, type Inputs } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { useTitle, useWhyReadOnly } from '../../lib/hooks.ts';
@@ -18,11 +18,12 @@ import { BuildList } from './build-list.tsx';
 
 const pageSize = 50;
 const buildsPerPage = 100;
-const filters: { value: JobFilter; text: string; statuses: readonly Job['status'][] }[] = [
-  { value: 'all', text: 'Any status', statuses: [] },
-  { value: 'running', text: 'In progress', statuses: ['QUEUED', 'RUNNING'] },
-  { value: 'built', text: 'Built', statuses: ['SUCCEEDED'] },
-  { value: 'failed', text: 'Failed', statuses: ['FAILED', 'CANCELLED'] },
+type Asked = Pick<NonNullable<Inputs['jobs']['list']>, 'status' | 'group'>;
+const filters: { value: JobFilter; text: string; asked: Asked }[] = [
+  { value: 'all', text: 'Any status', asked: {} },
+  { value: 'running', text: 'In progress', asked: { group: 'open' } },
+  { value: 'built', text: 'Built', asked: { status: 'SUCCEEDED' } },
+  { value: 'failed', text: 'Failed or cancelled', asked: { group: 'unsuccessful' } },
 ];
 
 /** Every build that was asked for, in all projects or in one. */
@@ -33,12 +34,13 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
   const projects = useQuery(api.projects.list.queryOptions());
   const filter = filters.find(({ value }) => value === search.show) ?? filters[0]!;
   const ofProject = search.project ? { project: search.project } : {};
+  const wanted = { ...ofProject, ...filter.asked };
   const jobs = usePages({
     path: ['jobs', 'list'],
-    input: ofProject,
+    input: wanted,
     pageSize,
     read: (before: number | undefined, signal) =>
-      client.jobs.list.query({ ...ofProject, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
+      client.jobs.list.query({ ...wanted, limit: pageSize, ...(before ? { before } : {}) }, { signal }),
     next: (last) => last.id,
     keyOf: (row) => row.id,
   });
@@ -52,15 +54,15 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
     keyOf: ({ id }) => id,
   });
   // A build is younger than its job: those of the jobs that are shown are read when the builds reach as far back.
-  const [oldestJob, oldestBuild] = [jobs.rows?.at(-1), builds.rows?.at(-1)];
+  const oldestJob = jobs.rows?.findLast(({ buildId }) => buildId !== null);
+  const oldestBuild = builds.rows?.at(-1);
   const lacksBuilds =
     builds.hasNextPage && !builds.isFetching && oldestJob && oldestBuild && oldestBuild.createdAt > oldestJob.createdAt;
   const { fetchNextPage: readMoreBuilds } = builds;
   useEffect(() => {
     if (lacksBuilds) void readMoreBuilds();
   }, [lacksBuilds, readMoreBuilds]);
-  const wanted = jobs.rows?.filter((job) => filter.statuses.length === 0 || filter.statuses.includes(job.status));
-  const rows = wanted && builds.rows && joinBuilds(wanted, builds.rows);
+  const rows = jobs.rows && builds.rows && joinBuilds(jobs.rows, builds.rows);
   const project = search.project ?? projects.data?.[0]?.name;
   const error = errorToShow(jobs) ?? errorToShow(builds);
   return (
@@ -95,7 +97,7 @@ export function BuildsPage({ search, onSearch }: { search: BuildsSearch; onSearc
         />
         <span className="min-w-0 flex-1" />
         <div className="w-72 max-w-full">
-          <CliLine command={cli.builds(search.project)} />
+          <CliLine command={filter.value === 'all' ? cli.builds(search.project) : cli.jobs(wanted)} />
         </div>
       </div>
       {error && (

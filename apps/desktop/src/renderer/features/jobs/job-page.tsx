@@ -1,7 +1,7 @@
 import type { JobStatus } from '@starling/shared/words.ts';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { CircleSlash, Hammer, PackageCheck } from 'lucide-react';
+import { CircleSlash, Hammer, ListOrdered, PackageCheck } from 'lucide-react';
 import { Button, buttonClass } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
@@ -60,6 +60,15 @@ export function JobPage({
           </div>
           {job && (
             <div className="flex items-center gap-2">
+              {job.status === 'QUEUED' && (
+                <Button
+                  disabledBecause={readOnly}
+                  onClick={() => open({ kind: 'prioritise', jobId: job.id })}
+                  icon={<ListOrdered aria-hidden className="size-3.5" />}
+                >
+                  Priority {job.priority}
+                </Button>
+              )}
               {(job.status === 'QUEUED' || job.status === 'RUNNING') && (
                 <Button
                   look="danger"

@@ -91,15 +91,24 @@ export function WaitingJobs({ queue }: { queue: QueueState }) {
               <span key="who" className="block truncate text-ink-2">
                 {job.requestedBy}
               </span>,
-              job.priority === 0 ? (
-                <span key="priority" className="text-ink-3">
-                  0
-                </span>
-              ) : (
-                <Tag key="priority" tone={job.priority > 0 ? 'accent' : 'idle'}>
-                  {job.priority > 0 ? `+${job.priority}` : job.priority}
-                </Tag>
-              ),
+              <Button
+                key="priority"
+                size="small"
+                look="quiet"
+                disabledBecause={readOnly}
+                title={readOnly ?? 'Change its priority'}
+                className="-ml-2"
+                onClick={() => open({ kind: 'prioritise', jobId: job.id })}
+              >
+                {job.priority === 0 ? (
+                  <span className="text-ink-3">0</span>
+                ) : (
+                  <Tag tone={job.priority > 0 ? 'accent' : 'idle'}>
+                    {job.priority > 0 ? `+${job.priority}` : job.priority}
+                  </Tag>
+                )}
+                <span className="sr-only">: change the priority of job {job.id}</span>
+              </Button>,
               <LabelTags key="labels" labels={job.workerLabels} none="any worker" />,
               <span key="since" className="text-xs text-ink-2">
                 <Ago at={job.createdAt} />
