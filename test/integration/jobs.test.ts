@@ -295,7 +295,8 @@ describe('another priority', () => {
     ];
     expect(await prioritiseJob(test.database, third.id, 10)).toBe(true);
     expect(await prioritiseJob(test.database, first.id, -1)).toBe(true);
-    expect((await queue().take('w1', { limit: 3 })).map(({ jobId }) => jobId)).toEqual([third.id, second.id, first.id]);
+    const taken = [await take('w1'), await take('w2'), await take('w3')];
+    expect(taken.map(({ jobId }) => jobId)).toEqual([third.id, second.id, first.id]);
     expect(await prioritiseJob(test.database, first.id, 100)).toBe(false);
     expect(await jobRow(first.id)).toMatchObject({ status: 'RUNNING', priority: -1 });
     expect(await test.database.select().from(jobsWaiting)).toEqual([]);

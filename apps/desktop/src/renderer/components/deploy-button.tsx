@@ -35,14 +35,16 @@ export function DeployButton({
   brief?: boolean;
 }) {
   const because = useWhyNotDeployable(build, brief);
+  // What holds of the whole console is said once, above the page.
+  const readOnly = useWhyReadOnly();
   const open = useUi((ui) => ui.open);
   const id = useId();
   return (
     <span
       className={`inline-flex min-w-0 gap-x-2.5 gap-y-1 ${reason === 'left' ? 'items-center' : 'flex-col-reverse items-end'}`}
     >
-      {because && (
-        <span id={id} className={`${brief ? 'w-36' : 'max-w-md'} text-right text-xs leading-4 text-ink-2`}>
+      {because && !(brief && because === readOnly) && (
+        <span id={id} className={`${brief ? 'max-w-36' : 'max-w-md'} text-right text-xs leading-4 text-ink-2`}>
           {because}
         </span>
       )}
@@ -51,7 +53,7 @@ export function DeployButton({
         size={size}
         disabledBecause={because}
         title={because ?? undefined}
-        aria-describedby={because ? id : undefined}
+        aria-describedby={because && !(brief && because === readOnly) ? id : undefined}
         onClick={() => build && open({ kind: 'deploy', project: build.project, buildId: build.id })}
         icon={<Rocket aria-hidden className="size-3.5" />}
       >

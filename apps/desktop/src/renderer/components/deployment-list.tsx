@@ -40,7 +40,7 @@ export function DeploymentList({
       label="Deployments, newest first"
       maxHeight={maxHeight}
       estimateHeight={53}
-      columns="8.5rem minmax(10rem,2fr) 6rem minmax(9rem,1.4fr) 6rem 6.5rem"
+      columns="minmax(7.5rem,8.5rem) minmax(10rem,2fr) minmax(4.5rem,7rem) minmax(8rem,1.4fr) minmax(5rem,6rem) minmax(4.75rem,6.5rem)"
       head={['Status', 'Version', 'Project', 'Who and why', 'When', 'Took']}
       {...(onEnd && { onEnd })}
     >

@@ -50,16 +50,19 @@ export function Status({
   children,
   spinning = false,
   boxed = false,
+  wraps = false,
 }: {
   tone: Tone;
   icon: LucideIcon;
   children: ReactNode;
   spinning?: boolean;
   boxed?: boolean;
+  /** For a sentence rather than a word. */
+  wraps?: boolean;
 }) {
   return (
     <span
-      className={`inline-flex items-center gap-1.5 align-middle whitespace-nowrap ${inks[tone]} ${
+      className={`inline-flex items-center gap-1.5 align-middle ${wraps ? '' : 'whitespace-nowrap'} ${inks[tone]} ${
         boxed ? `${softs[tone]} rounded-full px-2 py-0.5 text-xs font-medium` : ''
       }`}
     >

@@ -56,7 +56,7 @@ export function VirtualRows<Row>({
       tabIndex={0}
       aria-label={label}
     >
-      <div role="table" aria-label={label} aria-rowcount={rows.length + 1} className="min-w-[720px]">
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1} className="min-w-[700px]">
         <div role="rowgroup" className="sticky top-0 z-10 border-b border-line bg-surface">
           <div role="row" aria-rowindex={1} className="grid items-center gap-3 px-4 py-1.5" style={template}>
             {head.map((cell, index) => (

@@ -23,7 +23,7 @@ export function AuditRows({ rows, onEnd }: { rows: readonly AuditRow[]; onEnd?: 
       label="Audit log"
       maxHeight="calc(100vh - 21rem)"
       estimateHeight={37}
-      columns="4.5rem 6rem minmax(7rem,1fr) minmax(10rem,1.2fr) 6.5rem minmax(9rem,1.6fr) 5.5rem"
+      columns="minmax(3rem,4.5rem) minmax(5rem,6rem) minmax(5rem,1fr) minmax(9rem,1.2fr) minmax(4.5rem,6.5rem) minmax(7rem,1.6fr) 5.25rem"
       head={[
         'Row',
         'When',

@@ -25,7 +25,7 @@ export function BuildList({
       label="Builds, newest first"
       maxHeight={maxHeight}
       estimateHeight={53}
-      columns="8.5rem minmax(10rem,2fr) 6rem minmax(7rem,1fr) 7.5rem 9.5rem"
+      columns="minmax(8.25rem,9rem) minmax(9rem,2fr) minmax(4.5rem,7rem) minmax(6rem,1fr) minmax(5.5rem,7.5rem) minmax(6.5rem,9.5rem)"
       head={[
         'Status',
         'Commit',

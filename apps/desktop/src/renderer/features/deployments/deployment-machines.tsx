@@ -90,7 +90,7 @@ export function DeploymentMachines({
           keyOf={(machine) => machine.machine}
           label="Machines of this deployment"
           maxHeight="28rem"
-          columns="minmax(9rem,1fr) 6.5rem minmax(14rem,2fr) minmax(9rem,1fr) 6rem 5.5rem"
+          columns="minmax(8rem,1fr) minmax(5rem,6.5rem) minmax(10rem,2fr) minmax(7rem,1fr) minmax(5rem,6rem) 5.25rem"
           head={[
             'Machine',
             'Region',

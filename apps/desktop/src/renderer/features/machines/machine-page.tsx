@@ -1,10 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
+import { LogExcerpt } from '../../components/log-excerpt.tsx';
 import { Facts, Loading, Page, Panel } from '../../components/page.tsx';
 import { OnlineBadge, StepBadge, Tag } from '../../components/status.tsx';
 import { Ago, Took } from '../../components/time.tsx';
 import { api } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
 import { formatBytes, shortBuild } from '../../lib/format.ts';
 import { useTitle } from '../../lib/hooks.ts';
@@ -118,11 +121,7 @@ export function MachinePage({ id }: { id: string }) {
                       </td>
                       <td className="max-w-96">
                         <StepBadge step={project.step} online={machine.online} />
-                        {project.detail && (
-                          <span className="block text-xs break-words whitespace-pre-wrap text-ink-2">
-                            {project.detail}
-                          </span>
-                        )}
+                        {project.detail && <LogExcerpt text={project.detail} open={project.step === 'FAILED'} />}
                       </td>
                       <td className="font-mono text-xs">
                         {project.observedBuild ? (
@@ -177,11 +176,7 @@ export function MachinePage({ id }: { id: string }) {
                       <td className="font-mono text-xs">{shortBuild(outcome.buildId)}</td>
                       <td className="max-w-md">
                         <StepBadge step={outcome.step} />
-                        {outcome.detail && (
-                          <span className="block text-xs break-words whitespace-pre-wrap text-ink-2">
-                            {outcome.detail}
-                          </span>
-                        )}
+                        {outcome.detail && <LogExcerpt text={outcome.detail} />}
                       </td>
                       <td className="text-xs text-ink-2">
                         {outcome.bytesTotal > 0 ? formatBytes(outcome.bytesDone) : '–'}
@@ -198,6 +193,9 @@ export function MachinePage({ id }: { id: string }) {
               </table>
             )}
           </Panel>
+          <div className="max-w-md">
+            <CliLine command={cli.machines({ find: id })} />
+          </div>
         </>
       )}
     </Page>

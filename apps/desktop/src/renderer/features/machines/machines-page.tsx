@@ -136,8 +136,8 @@ export function MachinesPage({
               rows={shown}
               keyOf={(machine) => machine.id}
               label="Machines"
-              maxHeight="max(20rem, calc(100vh - 24rem))"
-              columns="minmax(11rem,1fr) 7rem 6.5rem minmax(18rem,2fr) 6rem"
+              maxHeight="max(20rem, calc(100vh - 20rem))"
+              columns="minmax(8rem,1fr) minmax(5rem,7rem) minmax(5.25rem,6.5rem) minmax(16rem,2.4fr) minmax(5rem,6rem)"
               head={['Machine', 'Region', 'State', 'Runs', 'Heard']}
               {...(machines.hasNextPage && { onEnd: () => void machines.fetchNextPage() })}
             >
@@ -180,7 +180,7 @@ function stateText(state: MachineFilter, counts: Counts | undefined): string {
 function Runs({ machine }: { machine: Machine }) {
   if (machine.projects.length === 0) return <span className="text-xs text-ink-3">nothing</span>;
   return (
-    <span className="flex flex-wrap gap-x-5 gap-y-1">
+    <span className="flex flex-wrap gap-x-5">
       {machine.projects.map((project) => {
         const drifts = project.observedBuild !== project.desiredBuild;
         return (

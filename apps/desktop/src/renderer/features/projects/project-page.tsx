@@ -55,10 +55,12 @@ export function ProjectPage({
       below={
         project && (
           <span className="flex min-w-0 items-center gap-1.5">
+            <span className="shrink-0">
+              builds <code className="font-mono text-xs">{project.defaultRef}</code> of
+            </span>
             <code className="min-w-0 truncate font-mono text-xs" title={project.repositoryUrl}>
               {project.repositoryUrl}
             </code>
-            <span className="shrink-0 text-ink-3">, builds {project.defaultRef}</span>
           </span>
         )
       }

@@ -113,7 +113,7 @@ export function IdentitiesView({
               keyOf={({ kind, name }) => `${kind}/${name}`}
               label="Identities"
               maxHeight="calc(100vh - 24rem)"
-              columns="5rem minmax(10rem,1.5fr) 7rem 7rem minmax(10rem,1.5fr) 6rem"
+              columns="minmax(4.25rem,5rem) minmax(9rem,1.5fr) minmax(5rem,7rem) minmax(5.5rem,7rem) minmax(8rem,1.5fr) 5.75rem"
               head={[
                 'Kind',
                 'Name',

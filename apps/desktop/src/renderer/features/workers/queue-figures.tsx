@@ -64,7 +64,7 @@ export function QueueFigures({ queue }: { queue: QueueState }) {
                   <td>{pool.workersWanted}</td>
                   <td>
                     {pool.unclaimableBecause ? (
-                      <Status tone="warn" icon={TriangleAlert}>
+                      <Status tone="warn" icon={TriangleAlert} wraps>
                         {pool.unclaimableBecause}
                       </Status>
                     ) : (

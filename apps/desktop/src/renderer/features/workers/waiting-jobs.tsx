@@ -54,7 +54,7 @@ export function WaitingJobs({ queue }: { queue: QueueState }) {
           keyOf={({ id }) => String(id)}
           label="Jobs that wait"
           maxHeight="24rem"
-          columns="5rem 7rem minmax(9rem,1fr) minmax(8rem,1fr) 5rem minmax(6rem,1fr) 6rem 5.5rem"
+          columns="minmax(2.5rem,5rem) minmax(4rem,7rem) minmax(9rem,1fr) minmax(5rem,1fr) 3.5rem minmax(5rem,1fr) minmax(4.75rem,6rem) 5.25rem"
           head={[
             'Job',
             'Project',
