@@ -276,7 +276,7 @@ describe('audit', () => {
 });
 
 describe('workers', () => {
-  it('are drained and resumed, and jobs that wait are cancelled', async () => {
+  it('are drained and resumed, and jobs that wait are moved and cancelled', async () => {
     await go('/workers', 'Workers and queue');
     await page.getByText('no living worker has gpu=h100').waitFor();
     await look('workers');
@@ -286,6 +286,21 @@ describe('workers', () => {
     await rowOf('worker-2').getByText('Idle').waitFor();
     const first = page.getByRole('table', { name: 'Jobs that wait' }).getByRole('row').nth(1);
     expect(await first.textContent()).toContain('+10');
+    await page
+      .getByRole('button', { name: /change the priority of job/ })
+      .last()
+      .click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Before all others' }).click();
+    await look('prioritise');
+    await page.keyboard.press('Escape');
+    await page
+      .getByRole('button', { name: /change the priority of job/ })
+      .last()
+      .click();
+    await dialog.getByLabel('Priority').fill('11');
+    await page.keyboard.press('Enter');
+    await first.getByText('+11').waitFor();
     await first.getByRole('button', { name: /^Cancel/ }).click();
     await page
       .getByRole('dialog')
@@ -353,6 +368,17 @@ describe('settings', () => {
     await page.getByLabel('1. Name').fill('migrate');
     await page.getByText('1 field needs another look.').waitFor();
     await look('settings-changed');
+    await page.getByLabel('Which checks').selectOption('here');
+    await page.getByRole('button', { name: 'Prometheus check' }).click();
+    await page.getByLabel('1. Prometheus: name').fill('errors');
+    await page.getByLabel('Query').fill('sum(rate(errors[5m]))');
+    await page.getByLabel('Well where').fill('few');
+    await page.getByText(/expected a comparison with a number/).waitFor();
+    await page.getByLabel('Well where').fill('< 0.01');
+    await page.getByRole('button', { name: 'Add hours' }).click();
+    await page.getByLabel('Machines with these labels').fill('role=till');
+    await page.getByLabel('Machines with these labels').scrollIntoViewIfNeeded();
+    await look('settings-checks');
     await page.getByLabel('Command', { exact: true }).fill('./migrate --all');
     await save.click();
     await page.getByText('Nothing is changed.', { exact: true }).waitFor();
@@ -361,6 +387,8 @@ describe('settings', () => {
       approvals: { needed: 2 },
       retention: { keepFor: '30d' },
       tasks: { before: [{ name: 'migrate', command: './migrate --all' }] },
+      rollout: { analysis: [{ name: 'errors', prometheus: 'sum(rate(errors[5m]))', condition: '< 0.01' }] },
+      maintenance: [{ labels: { role: 'till' }, windows: [{ days: ['sat', 'sun'], from: '22:00', to: '04:00' }] }],
     });
     expect(written).not.toHaveProperty('builds');
     await page.reload();

@@ -3,7 +3,7 @@ import { roles } from '@starling/shared/words.ts';
 import { Argument, Command, Option } from 'commander';
 import { parseProject } from '../options.ts';
 import type { OpenSession, Session } from '../session.ts';
-import { askSecret } from '../terminal/secret.ts';
+import { askSecret, askSecrets } from '../terminal/secret.ts';
 import { formatTable } from '../terminal/table.ts';
 import { oneLine } from '../terminal/terminal.ts';
 import { timeAgo } from '../terminal/wording.ts';
@@ -71,6 +71,16 @@ export function accountsCommand(open: OpenSession): Command {
       const password = await askSecret(`New password for ${name}: `, session);
       const done = await (await session.api()).accounts.setPassword.mutate({ name, password });
       session.print(done, () => `The password of ${name} is new.\n`);
+    });
+
+  accounts
+    .command('change-password')
+    .description('change your own password: the one now and the new one are asked for, or are two lines of stdin')
+    .action(async (_options: object, command: Command) => {
+      const session = open(command);
+      const [current = '', next = ''] = await askSecrets(['Your password now: ', 'New password: '], session);
+      const done = await (await session.api()).accounts.changePassword.mutate({ current, new: next });
+      session.print(done, () => `Your password is new, ${done.name}. Sign in again: starling login\n`);
     });
 
   for (const [verb, preposition] of [

@@ -4,9 +4,21 @@ import type { Session } from '../session.ts';
 const mostCharacters = 1_000;
 
 /** Asks for a secret without showing it; off a terminal it is the first line of stdin. */
-export async function askSecret(question: string, { terminal, interrupted }: Session): Promise<string> {
+export async function askSecret(question: string, session: Session): Promise<string> {
+  const [answer = ''] = await askSecrets([question], session);
+  return answer;
+}
+
+/** Asks for several, one after another; off a terminal they are as many lines of stdin. */
+export async function askSecrets(questions: readonly string[], session: Session): Promise<string[]> {
+  if (!process.stdin.isTTY) return firstLines(questions.length);
+  const answers: string[] = [];
+  for (const question of questions) answers.push(await askOnTerminal(question, session));
+  return answers;
+}
+
+async function askOnTerminal(question: string, { terminal, interrupted }: Session): Promise<string> {
   const { stdin } = process;
-  if (!stdin.isTTY) return firstLine();
   terminal.err.write(question);
   stdin.setRawMode(true);
   try {
@@ -43,15 +55,19 @@ function readHidden(interrupted: AbortSignal): Promise<string> {
   });
 }
 
-async function firstLine(): Promise<string> {
+async function firstLines(count: number): Promise<string[]> {
   let text = '';
   for await (const piece of process.stdin) {
     text += piece;
-    if (text.includes('\n') || text.length > mostCharacters) break;
+    if (text.split('\n').length > count || text.length > count * mostCharacters) break;
   }
-  const line = text.split(/\r?\n/)[0] ?? '';
-  if (line !== '') return line;
-  throw new StarlingError('INVALID_INPUT', 'There is no password on stdin.', {
-    fix: 'Pipe it in, or run this on a terminal.',
-  });
+  const lines = text.split(/\r?\n/).slice(0, count);
+  if (lines.length === count && lines.every((line) => line !== '')) return lines;
+  throw new StarlingError(
+    'INVALID_INPUT',
+    count === 1 ? 'There is no password on stdin.' : `There are no ${count} passwords on stdin, one a line.`,
+    {
+      fix: 'Pipe it in, or run this on a terminal.',
+    },
+  );
 }

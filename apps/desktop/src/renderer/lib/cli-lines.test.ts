@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cli, quote } from './cli-lines.ts';
@@ -93,6 +94,12 @@ describe('every line', () => {
     cli.liftFreeze(7),
     cli.channels(),
     cli.testChannel('c'),
+    cli.setChannel('chat', 'slack', { kinds: ['build.failed'], project: 'shop' }),
+    cli.setChannel('', 'email', { to: ['a@example.org'] }),
+    cli.removeChannel('c'),
+    cli.resendAlerts(),
+    cli.withdrawInvitation(7),
+    cli.changePassword(),
     cli.collect(true),
     cli.doctor(),
     cli.logs(7),
@@ -108,5 +115,68 @@ describe('every line', () => {
   it('is tried here', () => {
     const tried = new Set(lines.map((line) => line.split(' ').slice(1, 3).join(' ')));
     expect(tried.size).toBeGreaterThan(Object.keys(cli).length * 0.8);
+  });
+});
+
+describe('everything that the console changes', () => {
+  /** By what is called: which line says how to do the same in a terminal. Whoever adds a deed finds here that it has none. */
+  const lineOf: Record<string, keyof typeof cli> = {
+    'accounts.add': 'addAccount',
+    'accounts.changePassword': 'changePassword',
+    'accounts.disable': 'account',
+    'accounts.enable': 'account',
+    'accounts.grant': 'grant',
+    'accounts.revoke': 'grant',
+    'accounts.setPassword': 'account',
+    'accounts.unlock': 'account',
+    'alerts.removeChannel': 'removeChannel',
+    'alerts.resend': 'resendAlerts',
+    'alerts.setChannel': 'setChannel',
+    'alerts.testChannel': 'testChannel',
+    'approvals.approve': 'decide',
+    'approvals.reject': 'decide',
+    'deployments.abort': 'abort',
+    'deployments.deploy': 'deploy',
+    'deployments.pause': 'steer',
+    'deployments.promote': 'steer',
+    'deployments.resume': 'steer',
+    'deployments.rollback': 'rollback',
+    'deployments.undoRollback': 'undoRollback',
+    'freezes.add': 'addFreeze',
+    'freezes.lift': 'liftFreeze',
+    'identities.invite': 'enrol',
+    'identities.revoke': 'revokeIdentity',
+    'identities.withdraw': 'withdrawInvitation',
+    'jobs.cancel': 'cancel',
+    'jobs.create': 'build',
+    'jobs.prioritise': 'prioritise',
+    'line.start': 'line',
+    'line.stop': 'line',
+    'projects.add': 'addProject',
+    'projects.configure': 'settings',
+    'quarantines.lift': 'liftQuarantine',
+    'retention.sweep': 'collect',
+    'tokens.create': 'createToken',
+    'tokens.revoke': 'revokeToken',
+    'webhooks.secret': 'webhookSecret',
+    'workers.drain': 'drain',
+    'workers.resume': 'drain',
+  };
+  const renderer = fileURLToPath(new URL('..', import.meta.url));
+  const deeds = readdirSync(renderer, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.test.ts'))
+    .flatMap((file) => {
+      const text = readFileSync(`${renderer}/${file}`, 'utf8');
+      const called = text.matchAll(/\bapi\.(\w+\.\w+)\.mutationOptions|\bclient\.(\w+\.\w+)\.mutate\b/g);
+      return [...called].map(([, inHook, direct]) => ({ deed: (inHook ?? direct)!, file, text }));
+    });
+
+  it.each(deeds)('$deed is shown with its line, in $file', ({ deed, text }) => {
+    expect(Object.keys(cli), `${deed} has no line`).toContain(lineOf[deed]);
+    expect(text.includes(`cli.${lineOf[deed]}(`), `cli.${lineOf[deed]} is not shown`).toBe(true);
+  });
+
+  it('is looked at', () => {
+    expect(deeds.length).toBeGreaterThan(30);
   });
 });

@@ -106,6 +106,7 @@ export const cli = {
       hours !== 24 && `--expires ${hours}h`,
     ),
   revokeIdentity: (kind: string, name: string) => line('identity revoke', kind, quote(name)),
+  withdrawInvitation: (id: number) => line('enrol withdraw', String(id)),
   decommission: (machine: string) => line('machine decommission', quote(machine)),
   settings: (project: string, save: boolean) =>
     line('project settings', quote(project), save && `--set ${quote(project)}.yaml`),
@@ -116,6 +117,7 @@ export const cli = {
   grant: (verb: 'grant' | 'revoke', name: string, role: string, project: string | undefined) =>
     line(`accounts ${verb}`, quote(name), role, option('project', project)),
   account: (verb: 'disable' | 'enable' | 'unlock' | 'password', name: string) => line(`accounts ${verb}`, quote(name)),
+  changePassword: () => line('accounts change-password'),
   tokens: () => line('tokens list'),
   createToken: (name: string, role: string | undefined, days: number) =>
     line('tokens create', name ? quote(name) : '<name>', option('role', role), days !== 90 && `--days ${days}`),
@@ -132,6 +134,21 @@ export const cli = {
     ),
   liftFreeze: (id: number) => line('freeze lift', String(id)),
   channels: () => line('alerts channels'),
+  setChannel: (
+    name: string,
+    type: 'webhook' | 'slack' | 'email',
+    more: { to?: readonly string[]; kinds?: readonly string[]; project?: string },
+  ) =>
+    line(
+      'alerts set-channel',
+      name ? quote(name) : '<name>',
+      // Addresses and secrets are given to the command in files.
+      type === 'email' ? `--email ${more.to?.map(quote).join(' ') || '<address>'}` : `--${type}-file address`,
+      more.kinds && `--kinds ${more.kinds.join(' ')}`,
+      option('project', more.project),
+    ),
+  removeChannel: (name: string) => line('alerts remove-channel', quote(name)),
+  resendAlerts: () => line('alerts resend'),
   testChannel: (name: string) => line('alerts test', quote(name)),
   collect: (isDryRun: boolean) => line('gc', isDryRun && '--dry-run'),
   doctor: () => line('doctor'),

@@ -5,6 +5,7 @@ import { Panel } from '../../components/page.tsx';
 import { Tag } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
 import { api, queryClient } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
 import { formatDuration } from '../../lib/format.ts';
 import { useNow } from '../../lib/hooks.ts';
 
@@ -63,6 +64,7 @@ export function Invitations({ blocked }: { blocked: string | null }) {
                 <Button
                   size="small"
                   disabledBecause={blocked}
+                  title={blocked ?? cli.withdrawInvitation(invitation.id)}
                   busy={withdraw.isPending && withdraw.variables.id === invitation.id}
                   onClick={() => withdraw.mutate({ id: invitation.id })}
                 >

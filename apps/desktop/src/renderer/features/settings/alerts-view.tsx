@@ -112,7 +112,7 @@ export function AlertsView() {
                         size="small"
                         disabledBecause={readOnly}
                         busy={test.isPending && test.variables.name === channel.name}
-                        title={cli.testChannel(channel.name)}
+                        title={readOnly ?? cli.testChannel(channel.name)}
                         onClick={() => test.mutate({ name: channel.name })}
                         icon={<Send aria-hidden className="size-3.5" />}
                       >
@@ -122,6 +122,7 @@ export function AlertsView() {
                         size="small"
                         look="quiet"
                         disabledBecause={readOnly}
+                        title={readOnly ?? cli.removeChannel(channel.name)}
                         again="Really remove?"
                         onConfirm={() => remove.mutate({ name: channel.name })}
                         icon={<Trash2 aria-hidden className="size-3.5" />}
@@ -143,7 +144,13 @@ export function AlertsView() {
             <span className="font-semibold">{plural(dead.data.length, 'alert was', 'alerts were')} given up:</span>{' '}
             {dead.data[0]!.channel}: {dead.data[0]!.lastError}
           </span>
-          <Button size="small" disabledBecause={readOnly} busy={resend.isPending} onClick={() => resend.mutate({})}>
+          <Button
+            size="small"
+            disabledBecause={readOnly}
+            busy={resend.isPending}
+            title={readOnly ?? cli.resendAlerts()}
+            onClick={() => resend.mutate({})}
+          >
             Send them again
           </Button>
         </div>

@@ -9,7 +9,7 @@ import { Field, TextInput } from '../../components/field.tsx';
 import { FormModal } from '../../components/form-modal.tsx';
 import { ProjectSelect } from '../../components/project-select.tsx';
 import { api, queryClient } from '../../lib/api.ts';
-import { quote } from '../../lib/cli-lines.ts';
+import { cli } from '../../lib/cli-lines.ts';
 import { readableError } from '../../lib/errors.ts';
 import { useWhyReadOnly } from '../../lib/hooks.ts';
 
@@ -24,9 +24,10 @@ export function ChannelDialog({ onClose }: { onClose: () => void }) {
   const [to, setTo] = useState('');
   const [kinds, setKinds] = useState<readonly AlertKind[]>(alertKinds);
   const [project, setProject] = useState('');
+  const addresses = to.split(/[,\s]+/).filter(Boolean);
   const target =
     type === 'email'
-      ? { type, to: to.split(/[,\s]+/).filter(Boolean) }
+      ? { type, to: addresses }
       : type === 'slack'
         ? { type, url: url.trim() }
         : { type, url: url.trim(), ...(secret && { secret }) };
@@ -142,30 +143,13 @@ export function ChannelDialog({ onClose }: { onClose: () => void }) {
         <ProjectSelect value={project} onChange={setProject} all="Of all projects" />
       </div>
       {set.error && <ErrorPanel error={set.error} title="The channel was not saved" />}
-      <CliLine command={lineFor(name.trim() || '<name>', type, to, kinds, project)} />
+      <CliLine
+        command={cli.setChannel(name.trim(), type, {
+          to: addresses,
+          ...(kinds.length < alertKinds.length && { kinds }),
+          ...(project && { project }),
+        })}
+      />
     </FormModal>
   );
-}
-
-/** Secrets are given to the command in files. */
-function lineFor(
-  name: string,
-  type: AlertTarget['type'],
-  to: string,
-  kinds: readonly AlertKind[],
-  project: string,
-): string {
-  const where = {
-    webhook: '--webhook-file address',
-    slack: '--slack-file address',
-    email: `--email ${
-      to
-        .split(/[,\s]+/)
-        .filter(Boolean)
-        .map(quote)
-        .join(' ') || '<address>'
-    }`,
-  }[type];
-  const only = kinds.length === alertKinds.length ? '' : ` --kinds ${kinds.join(' ')}`;
-  return `starling alerts set-channel ${name} ${where}${only}${project && ` --project ${quote(project)}`}`;
 }

@@ -1,10 +1,12 @@
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Button } from '../../components/button.tsx';
+import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Field, TextInput } from '../../components/field.tsx';
 import { Panel } from '../../components/page.tsx';
 import { api, queryClient } from '../../lib/api.ts';
+import { cli } from '../../lib/cli-lines.ts';
 import { readableError } from '../../lib/errors.ts';
 
 /** One's own password. Every session ends with it, this one too, so the sign-in page comes next. */
@@ -50,10 +52,13 @@ export function PasswordForm() {
           {input('Once more', again, setAgain, null, true)}
         </div>
         {change.error && <ErrorPanel error={change.error} title="Your password was not changed" />}
-        <div>
+        <div className="flex flex-wrap items-center gap-3">
           <Button type="submit" disabledBecause={missing} busy={change.isPending}>
             Change your password
           </Button>
+          <div className="w-80 max-w-full">
+            <CliLine command={cli.changePassword()} />
+          </div>
         </div>
       </form>
     </Panel>

@@ -203,6 +203,10 @@ function Roles({
             <button
               type="button"
               aria-label={`Take ${text} from ${account.name}`}
+              title={
+                blocked ??
+                cli.grant('revoke', account.name, grant.role, grant.project === allProjects ? undefined : grant.project)
+              }
               aria-disabled={blocked !== null}
               onClick={() => blocked === null && onRevoke(grant)}
               className="inline-flex size-6 items-center justify-center rounded text-ink-3 hover:bg-line hover:text-ink"
