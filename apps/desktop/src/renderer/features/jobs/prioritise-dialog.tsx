@@ -44,7 +44,7 @@ export function PrioritiseDialog({ jobId, onClose }: { jobId: number; onClose: (
     >
       <div className="flex items-start gap-3">
         <div className="w-36">
-          <Field label="Priority" hint="−100 to 100; most have 0.">
+          <Field label="Priority" hint="−100 to 100">
             {(wiring) => (
               <NumberInput
                 {...wiring}
@@ -58,7 +58,7 @@ export function PrioritiseDialog({ jobId, onClose }: { jobId: number; onClose: (
           </Field>
         </div>
         <Button
-          className="mt-5"
+          className="mt-[1.375rem]"
           disabledBecause={above === undefined ? 'The queue is being read.' : null}
           onClick={() => setTyped(String(above))}
         >

@@ -170,7 +170,7 @@ function Check({
         </Field>
         <Button
           look="quiet"
-          className="self-start sm:mt-5"
+          className="self-start sm:mt-[1.375rem]"
           aria-label={`Remove check ${number}`}
           onClick={onRemove}
           icon={<Trash2 aria-hidden className="size-3.5" />}

@@ -53,7 +53,7 @@ export function MaintenanceSection({ draft: { maintenance }, change, problem }: 
             </Field>
             <Button
               look="quiet"
-              className="self-start sm:mt-5"
+              className="self-start sm:mt-[1.375rem]"
               aria-label={`Remove hours ${index + 1}`}
               onClick={() => change({ maintenance: maintenance.filter((rule) => rule.row !== row) })}
               icon={<Trash2 aria-hidden className="size-3.5" />}

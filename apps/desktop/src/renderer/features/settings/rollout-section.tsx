@@ -10,8 +10,8 @@ type Rollout = SettingsDraft['rollout'];
 const fields: { field: Exclude<keyof Rollout, 'waves' | 'order' | 'autoRevert'>; label: string; hint: string }[] = [
   { field: 'bakeTime', label: 'Bake time of waves', hint: 'That have none of their own.' },
   { field: 'successThreshold', label: 'A wave is done at', hint: 'Share of machines; 0.95 unless said.' },
-  { field: 'errorThreshold', label: 'Halted above', hint: 'Share that failed; 0.02 unless said.' },
-  { field: 'errorCap', label: 'Halted above', hint: 'Failed machines; 50 unless said.' },
+  { field: 'errorThreshold', label: 'Halted above a share of', hint: 'Of those that answered; 0.02 unless said.' },
+  { field: 'errorCap', label: 'Halted above a number of', hint: 'Failed machines; 50 unless said.' },
   { field: 'minimumReported', label: 'Counts from', hint: 'Machines that answered; 20 unless said.' },
   { field: 'progressDeadline', label: 'Stalled after', hint: 'For example 10m.' },
 ];
@@ -66,7 +66,7 @@ export function RolloutSection({ draft: { rollout }, change, problem }: SectionP
                 </Field>
                 <Button
                   look="quiet"
-                  className="self-start sm:mt-5"
+                  className="self-start sm:mt-[1.375rem]"
                   aria-label={`Remove wave ${index + 1}`}
                   onClick={() => set({ waves: rollout.waves.filter((wave) => wave.row !== row) })}
                   icon={<Trash2 aria-hidden className="size-3.5" />}

@@ -118,7 +118,7 @@ function Task({
       </Field>
       <Button
         look="quiet"
-        className="self-start sm:mt-5"
+        className="self-start sm:mt-[1.375rem]"
         aria-label={`Remove task ${number}`}
         onClick={onRemove}
         icon={<Trash2 aria-hidden className="size-3.5" />}

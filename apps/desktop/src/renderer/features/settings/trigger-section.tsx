@@ -63,7 +63,7 @@ export function TriggerSection({ draft: { triggers }, change, problem }: Section
             </Field>
             <Button
               look="quiet"
-              className="self-start sm:mt-5"
+              className="self-start sm:mt-[1.375rem]"
               aria-label={`Remove rule ${index + 1}`}
               onClick={() => change({ triggers: triggers.filter((trigger) => trigger.row !== row) })}
               icon={<Trash2 aria-hidden className="size-3.5" />}
