@@ -1,10 +1,12 @@
 import { defaultLaneLimits } from '@starling/swarm/lane-limits.ts';
 import { choosePiece, isWorthTwice, mayCross } from '@starling/swarm/piece-choice.ts';
+import { nextAsked, whoseTurn } from '@starling/swarm/turns.ts';
 import { handOut, type SwarmMember } from '../../apps/server/src/hub/handout.ts';
 import { EventHeap } from './event-heap.ts';
 
 // A swarm as events. The same code as in the agents and the hub decides who meets whom (`handOut`), which piece is asked for
-// where (`choosePiece`, `mayCross`), and what is asked for twice at the end (`isWorthTwice`).
+// where (`choosePiece`, `mayCross`), what is asked for twice at the end (`isWorthTwice`), and who is sent what first
+// (`whoseTurn`, `nextAsked`).
 //
 // Modelled rather than run: the network. Each host has one queue for what it sends and one for what it receives, each rack one
 // each way for its uplink; a piece takes its length divided by the rate in each, and passes through them at once
@@ -65,7 +67,10 @@ interface Host {
   sentAt: Float64Array;
   intakes: Map<string, Lane>;
   outlets: Set<Lane>;
-  waiting: Lane[];
+  /** In the order in which they were last served, and since when. */
+  waiting: Map<Lane, number>;
+  /** By piece: 1 when it was sent to anyone. */
+  gave: Uint8Array;
   isSending: boolean;
   downFree: number;
   sentPieces: number;
@@ -87,7 +92,6 @@ interface Lane {
   isClosed: boolean;
   asked: Map<number, number>;
   queue: number[];
-  isWaiting: boolean;
   busyAt: number;
   rate: number | undefined;
 }
@@ -139,10 +143,22 @@ export function simulate(setting: Setting): Outcome {
     if (rack !== undefined) rackFree.set(rack, { in: 0, out: 0 });
     return {
       ...{ index, name: `host-${index}`, rate: (rate * payloadShare) / 1_000, rack },
-      ...{ has: new Uint8Array(pieceCount), count: 0, sentAt: new Float64Array(pieceCount) },
+      ...{
+        has: new Uint8Array(pieceCount),
+        count: 0,
+        sentAt: new Float64Array(pieceCount),
+        gave: new Uint8Array(pieceCount),
+      },
       ...{ open: new Uint8Array(pieceCount).fill(1), openCount: pieceCount, claims: new Map() },
       ...{ holders: new Uint16Array(pieceCount), nearHolders: new Uint16Array(pieceCount) },
-      ...{ intakes: new Map(), outlets: new Set<Lane>(), waiting: [], isSending: false, downFree: 0, sentPieces: 0 },
+      ...{
+        intakes: new Map(),
+        outlets: new Set<Lane>(),
+        waiting: new Map<Lane, number>(),
+        isSending: false,
+        downFree: 0,
+        sentPieces: 0,
+      },
       startPiece: Math.floor(setting.random() * pieceCount),
       completeSources: 0,
       busyAt: originMs,
@@ -178,7 +194,7 @@ export function simulate(setting: Setting): Outcome {
   function openLane(from: Host, to: Host, isNear: boolean): void {
     if (to.intakes.has(from.name) || from.state !== 'there') return;
     const lane: Lane = {
-      ...{ from, to, isNear, isClosed: false, asked: new Map(), queue: [], isWaiting: false },
+      ...{ from, to, isNear, isClosed: false, asked: new Map(), queue: [] },
       ...{ busyAt: now, rate: undefined },
     };
     to.intakes.set(from.name, lane);
@@ -246,10 +262,7 @@ export function simulate(setting: Setting): Outcome {
       to.busyAt = now;
       lane.queue.push(piece);
       from.sentAt[piece] = Number.POSITIVE_INFINITY;
-      if (!lane.isWaiting) {
-        lane.isWaiting = true;
-        from.waiting.push(lane);
-      }
+      if (!from.waiting.has(lane)) from.waiting.set(lane, now);
       send(from);
     }
   }
@@ -294,18 +307,15 @@ export function simulate(setting: Setting): Outcome {
   /** The source's turn: one piece after another, one receiver after another. */
   function send(from: Host): void {
     if (from.isSending || from.state !== 'there') return;
-    const lane = from.waiting.shift();
+    const lane = whoseTurn(from.waiting.keys(), turnOf, now, limits.turnPatienceMs);
     if (!lane) return;
-    lane.isWaiting = false;
-    const piece = lane.queue.shift();
-    if (lane.queue.length > 0 && !lane.isClosed) {
-      lane.isWaiting = true;
-      from.waiting.push(lane);
-    }
-    if (piece === undefined || lane.isClosed) {
+    from.waiting.delete(lane);
+    if (lane.queue.length === 0 || lane.isClosed) {
       send(from);
       return;
     }
+    const [piece] = lane.queue.splice(nextAsked(lane.queue, from.gave), 1) as [number];
+    if (lane.queue.length > 0) from.waiting.set(lane, now);
     const { to } = lane;
     const bytes = Math.min(pieceLength, sizeBytes - piece * pieceLength);
     const upFree = now + bytes / from.rate;
@@ -320,12 +330,18 @@ export function simulate(setting: Setting): Outcome {
     if (to.rack !== undefined && from.rack !== to.rack) crossings += 1;
     to.downFree = end;
     from.sentPieces += 1;
+    from.gave[piece] = 1;
     from.isSending = true;
     events.push(upFree, () => {
       from.isSending = false;
       send(from);
     });
     events.push(end + setting.verifyMs + setting.latencyMs, () => arrive(lane, piece));
+  }
+
+  function turnOf(lane: Lane) {
+    const { gave, waiting } = lane.from;
+    return { wantsUngiven: lane.queue.some((piece) => gave[piece] === 0), since: waiting.get(lane) ?? now };
   }
 
   function arrive(lane: Lane, piece: number): void {

@@ -16,6 +16,8 @@ export interface LaneLimits {
   slowAfterMs: number;
   /** Pieces on their way at the same time, the slow ones too. */
   maxSending: number;
+  /** Who waits for its turn for longer goes before those who want what nobody was given. */
+  turnPatienceMs: number;
   /** How much to ask one source for in advance: what it sends in this time, but never fewer than two pieces. */
   askAheadMs: number;
   /** And never more bytes. */
@@ -51,6 +53,7 @@ export const defaultLaneLimits: LaneLimits = {
   windowBytes: 32 * MiB,
   slowAfterMs: 1_000,
   maxSending: 64,
+  turnPatienceMs: 20_000,
   askAheadMs: 200,
   askAheadBytes: 2 * MiB,
   comingMs: 3_000,

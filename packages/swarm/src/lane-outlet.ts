@@ -15,6 +15,7 @@ import { LaneMail } from './lane-mail.ts';
 import { monotonicMs } from './monotonic.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
+import { nextAsked } from './turns.ts';
 import type { UnderWay, Uplink, Waiting } from './uplink.ts';
 
 export interface OutletEvents {
@@ -52,7 +53,7 @@ export type OutletNews = { type: 'sent'; piece: number; isDone: boolean } | { ty
 
 const maxAsked = 64;
 
-/** The sending end of a lane, which was called: gives pieces, one after another, in the order in which they were asked for. */
+/** The sending end of a lane, which was called: gives pieces, one after another (`turns.ts` says which first). */
 export class Outlet implements Waiting {
   readonly receiver: string;
   isOpen = false;
@@ -102,6 +103,10 @@ export class Outlet implements Waiting {
     return this.#piecesSent === 0 && this.#receiverCount === 0;
   }
 
+  get wantsUngiven(): boolean {
+    return this.#asked.some((piece) => this.#parts.gave[piece] === 0);
+  }
+
   tellHave(piece: number): void {
     this.#mail.add(encodeFrame({ type: 'have', piece }));
   }
@@ -124,9 +129,9 @@ export class Outlet implements Waiting {
   }
 
   async sendOne(): Promise<boolean> {
-    const { book, events, file, socket, uplink } = this.#parts;
-    const piece = this.#asked.shift();
-    if (piece === undefined || socket.destroyed) return false;
+    const { book, events, file, gave, socket, uplink } = this.#parts;
+    if (this.#asked.length === 0 || socket.destroyed) return false;
+    const [piece] = this.#asked.splice(nextAsked(this.#asked, gave), 1) as [number];
     const length = pieceBytes(piece, book.shape);
     this.#sending = piece;
     this.#isCancelled = false;

@@ -18,6 +18,7 @@ const limits = {
 /** One who wants `pieces`; the system takes their bytes at once, and the test says when each has arrived. */
 class Receiver implements Waiting {
   isNewcomer = false;
+  wantsUngiven = false;
   readonly name: string;
   readonly #uplink: Uplink;
   readonly #log: string[];
@@ -75,6 +76,19 @@ it('has more of them under way while they arrive quickly, and fewer when they ta
     await a.arrive();
   }
   expect(a.underWay).toHaveLength(2);
+});
+
+it('serves who wants what nobody was given first, and who has waited for long before that', async () => {
+  const { log, uplink, receiver } = scene();
+  const [a, b] = ['a', 'b'].map((name) => receiver(name, 1)) as [Receiver, Receiver];
+  for (const who of [a, b, receiver('known', 1), receiver('old', 1)]) uplink.request(who);
+  uplink.request(Object.assign(receiver('ungiven', 1), { wantsUngiven: true }));
+  await a.arrive();
+  expect(log).toEqual(['a', 'b', 'ungiven']);
+  await vi.advanceTimersByTimeAsync(limits.turnPatienceMs + 1);
+  uplink.request(Object.assign(receiver('later', 1), { wantsUngiven: true }));
+  await b.arrive();
+  expect(log).toEqual(['a', 'b', 'ungiven', 'known', 'old']);
 });
 
 it('keeps a place for a newcomer', () => {

@@ -1,10 +1,13 @@
 import type { LaneLimits } from './lane-limits.ts';
 import { monotonicMs } from './monotonic.ts';
+import { whoseTurn } from './turns.ts';
 
 /** Somebody who waits to be sent a piece. */
 export interface Waiting {
   /** Has nothing yet and was sent nothing by this process: one place is kept for such. */
   readonly isNewcomer: boolean;
+  /** Asked for at least one piece that this member has given to nobody. */
+  readonly wantsUngiven: boolean;
   /**
    * Sends one piece; never rejects. Resolves when the system has taken its bytes, to whether another one waits. Until
    * the receiver has said that it has it, it is under way (`begin`).
@@ -30,7 +33,7 @@ const unknownSlowMs = 5_000;
 const slowness = 4;
 
 /**
- * Shares what a process may send at once over all who wait for pieces, of whatever pack: one piece each, in turns. Few
+ * Shares what a process may send at once over all who wait for pieces, of whatever pack: one piece each, in turns (`turns.ts`). Few
  * pieces at a time, so that each is soon whole and can be passed on.
  *
  * What the system has taken is not yet sent: its buffers swallow seconds of a slow link, and what waits in them is
@@ -40,8 +43,8 @@ const slowness = 4;
  */
 export class Uplink {
   readonly #limits: LaneLimits;
-  /** In the order in which they were last served. */
-  readonly #waiting = new Set<Waiting>();
+  /** In the order in which they were last served, and since when each waits. */
+  readonly #waiting = new Map<Waiting, number>();
   /** Those whose bytes the system is taking. */
   readonly #writing = new Set<Waiting>();
   readonly #flights = new Set<Flight>();
@@ -76,7 +79,7 @@ export class Uplink {
   /** To be called when there is something to send; again and again is harmless. */
   request(who: Waiting): void {
     if (this.#writing.has(who)) return;
-    this.#waiting.add(who);
+    this.#wait(who);
     this.pump();
   }
 
@@ -109,10 +112,14 @@ export class Uplink {
       this.#writing.add(next);
       void next.sendOne().then((isMore) => {
         this.#writing.delete(next);
-        if (isMore) this.#waiting.add(next);
+        if (isMore) this.#wait(next);
         this.pump();
       });
     }
+  }
+
+  #wait(who: Waiting): void {
+    if (!this.#waiting.has(who)) this.#waiting.set(who, monotonicMs());
   }
 
   #next(): Waiting | undefined {
@@ -136,8 +143,9 @@ export class Uplink {
   }
 
   #first(isMeant: (who: Waiting) => boolean): Waiting | undefined {
-    for (const who of this.#waiting) if (isMeant(who)) return who;
-    return undefined;
+    const turnOf = (who: Waiting) => ({ wantsUngiven: who.wantsUngiven, since: this.#waiting.get(who) ?? 0 });
+    const meant = [...this.#waiting.keys()].filter(isMeant);
+    return whoseTurn(meant, turnOf, monotonicMs(), this.#limits.turnPatienceMs);
   }
 
   #learn({ startedAt, bytes }: Flight): void {

@@ -76,6 +76,19 @@ describe('handOut', () => {
     expect(hops).toBeLessThanOrEqual(5);
   });
 
+  it('gives nobody who is far behind, while others keep up', () => {
+    const members = [
+      ...fleet(60, 3).map((one) => ({ ...one, share: 0.5 })),
+      member('slow', 'r0', 0.1),
+      member('late', 'r1', 0),
+    ];
+    const lists = handOut(members, hub);
+    const given = new Set([...lists.values()].flatMap(({ peers }) => peers.map(({ host }) => host)));
+    expect(given).not.toContain('slow');
+    expect(given).not.toContain('late');
+    expect(hostsOf(lists.get('slow')).length).toBe(defaultHandout.degree);
+  });
+
   it('changes few lists when one member joins', () => {
     const before = handOut(fleet(1_000, 25), undefined);
     const after = handOut([...fleet(1_000, 25), member('newcomer', 'r3')], undefined);

@@ -7,7 +7,8 @@ import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-prot
 // almost surely an expander, so pieces cross the swarm in a number of hops that grows with the logarithm of its size
 // (Law & Siu, "Distributed construction of random expander networks", INFOCOM 2003). Every ring gives a member one
 // neighbour and makes it the neighbour of one, so the degree is bounded both ways; and who joins or leaves changes
-// one list on each ring, so that a fleet does not rewire itself for every newcomer.
+// one list on each ring, so that a fleet does not rewire itself for every newcomer. Who is far behind has little to give, and is
+// passed over: its neighbour on the ring is given the next one that keeps up.
 //
 // What crosses the uplink of a rack should do so once. So the pieces are dealt out among the members of a rack, each
 // brings its own from outside, and they give them to each other. Who is far behind is dealt none.
@@ -30,7 +31,7 @@ export interface HandoutPolicy {
   inRack: number;
   /** How many members that still fetch are given the hub; the others reach it through them. */
   fromHub: number;
-  /** Who has less than the middle one of its rack by so much of the pack brings nothing into it. */
+  /** Who has less than the middle one by so much of the pack gives nobody anything, and brings nothing into its rack. */
   farBehind: number;
   seed: string;
 }
@@ -60,6 +61,10 @@ export function handOut(
 ): Map<string, Handout> {
   const lists = new Map<string, List>();
   for (const member of members) lists.set(member.machine, { member, peers: new Map() });
+  const isBehind = farBehind(
+    members.filter(({ isFetching }) => isFetching),
+    policy,
+  );
   const byRack = Map.groupBy(members, (member) => member.rack);
 
   if (hub) {
@@ -90,9 +95,13 @@ export function handOut(
   function addNeighbours(among: readonly SwarmMember[], ring: string): void {
     if (among.length < 2) return;
     const order = onRing(among, ring);
-    for (const [place, member] of order.entries()) {
-      const neighbour = order[(place + 1) % order.length];
-      if (neighbour) add(member, neighbour);
+    // Backwards, so that the nearest that keeps up is known at every place; the first round only finds it.
+    let neighbour: SwarmMember | undefined;
+    for (let step = 2 * order.length - 1; step >= 0; step -= 1) {
+      const member = order[step % order.length] as SwarmMember;
+      if (step < order.length)
+        add(member, !neighbour || neighbour === member ? (order[(step + 1) % order.length] as SwarmMember) : neighbour);
+      if (!isBehind(member)) neighbour = member;
     }
   }
 
@@ -113,15 +122,20 @@ export function handOut(
 function dealOut(rackMembers: readonly SwarmMember[], policy: HandoutPolicy, slices: Map<string, RackSlice>): void {
   const fetching = rackMembers.filter(({ isFetching }) => isFetching);
   if (rackMembers.length < 2) return;
-  const shares = fetching.map(({ share }) => share).sort((a, b) => a - b);
-  const middle = shares[Math.floor(shares.length / 2)] ?? 0;
-  const isBehind = ({ share }: SwarmMember) => share < middle - policy.farBehind;
+  const isBehind = farBehind(fetching, policy);
   const order = onRing(fetching, `${policy.seed} slice`);
   const bringing = order.filter((member) => !isBehind(member));
   for (const [index, { machine }] of bringing.entries()) slices.set(machine, { index, of: bringing.length });
   // No number leaves a rest as large as what it is divided by.
   for (const member of order)
     if (isBehind(member)) slices.set(member.machine, { index: bringing.length, of: bringing.length });
+}
+
+/** Who has much less than the middle one of them. */
+function farBehind(members: readonly SwarmMember[], { farBehind }: HandoutPolicy): (member: SwarmMember) => boolean {
+  const shares = members.map(({ share }) => share).sort((a, b) => a - b);
+  const middle = shares[Math.floor(shares.length / 2)] ?? 0;
+  return ({ share }) => share < middle - farBehind;
 }
 
 /** The members in the order of one ring. */
