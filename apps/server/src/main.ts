@@ -1,21 +1,18 @@
 import { parseArgs } from 'node:util';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
-import { isRole, readConfig } from './config.ts';
-import { databaseTrouble } from './db/database-trouble.ts';
-import { findingsText } from './doctor/print-findings.ts';
-import { runControl } from './run-control.ts';
-import { examine } from './run-doctor.ts';
-import { runHub } from './run-hub.ts';
-import { runWorker } from './run-worker.ts';
+import { loadLighterModules } from './lighter-modules.ts';
 
 // One program, three roles: `main.ts control`, `main.ts worker`, `main.ts hub`. Each `run-*.ts` wires the rooms of its
 // role together; nothing else imports across rooms. `main.ts doctor [role …] [--json]` starts none of them and says what
 // would keep them from working.
 
+loadLighterModules();
+
+// Each role loads only what it runs: a hub has no use for the API, and memory for it would be taken all the same.
 const roles = {
-  control: () => runControl(readConfig('control')),
-  worker: () => runWorker(readConfig('worker')),
-  hub: () => runHub(readConfig('hub')),
+  control: async () => (await import('./run-control.ts')).runControl((await config()).readConfig('control')),
+  worker: async () => (await import('./run-worker.ts')).runWorker((await config()).readConfig('worker')),
+  hub: async () => (await import('./run-hub.ts')).runHub((await config()).readConfig('hub')),
   doctor: () => doctor(process.argv.slice(3)),
 };
 
@@ -28,13 +25,23 @@ try {
   }
   await roles[role as keyof typeof roles]();
 } catch (thrown) {
+  const { databaseTrouble } = await import('./db/database-trouble.ts');
   const error = databaseTrouble(thrown) ?? thrown;
   const fix = error instanceof StarlingError && error.fix ? `\n${error.fix}` : '';
   process.stderr.write(`starling-server ${role}: ${messageOf(error)}${fix}\n`);
   process.exit(error instanceof StarlingError && error.code === 'INVALID_INPUT' ? 2 : 1);
 }
 
+function config() {
+  return import('./config.ts');
+}
+
 async function doctor(words: string[]): Promise<void> {
+  const [{ isRole }, { examine }, { findingsText }] = await Promise.all([
+    config(),
+    import('./run-doctor.ts'),
+    import('./doctor/print-findings.ts'),
+  ]);
   const { values, positionals } = parseArgs({
     args: words,
     options: { json: { type: 'boolean' } },
