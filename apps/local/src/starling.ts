@@ -24,6 +24,8 @@ export interface LocalStarlingOptions {
   controlPort: number;
   workers?: number;
   machinesPerRegion?: number;
+  /** Three by default. */
+  regions?: readonly string[];
   /** Settings for the processes beside those made here, for example shorter deadlines. */
   settings?: Record<string, string>;
   inherited?: Record<string, string>;
@@ -50,6 +52,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     data,
     workers = 2,
     machinesPerRegion = 4,
+    regions = localRegions,
     settings = {},
     inherited = inheritedEnvironment(),
     onPart = () => {},
@@ -81,7 +84,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     const ports = await choosePorts(
       [
         { name: 'control', port: options.controlPort },
-        ...localRegions.map((region, index) => ({
+        ...regions.map((region, index) => ({
           name: `hub ${region}`,
           port: options.controlPort === 0 ? 0 : options.controlPort + 1 + index,
         })),
@@ -90,7 +93,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     );
     const url = `http://${host}:${ports[0]!.port}`;
     const blobs = (name: string) => pathToFileURL(join(data, 'blobs', name)).href;
-    for (const name of ['main', ...localRegions]) await folder('blobs', name);
+    for (const name of ['main', ...regions]) await folder('blobs', name);
 
     const children = new Map<string, Child>();
     const launch = (
@@ -137,7 +140,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
       launch(`worker-${number}`, serverProgram, ['worker'], await workerEnvironment(`worker-${number}`), true);
     }
     undo.push(stopAll('hub'));
-    for (const [index, region] of localRegions.entries()) {
+    for (const [index, region] of regions.entries()) {
       launch(`hub-${region}`, serverProgram, ['hub'], await hubEnvironment(region, ports[index + 1]!.port), true);
     }
     await Promise.all([...children.values()].map((child) => child.ready()));
@@ -145,7 +148,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     onPart('machines');
     undo.push(stopAll('agent'));
     const machines: string[] = [];
-    for (const [index, region] of localRegions.entries()) {
+    for (const [index, region] of regions.entries()) {
       for (let number = 1; number <= machinesPerRegion; number += 1) {
         const machine = `${region}-${number}`;
         machines.push(machine);
@@ -169,7 +172,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_HOST: host,
         STARLING_PORT: String(ports[0]!.port),
         STARLING_BLOBS: blobs('main'),
-        STARLING_REGIONS: localRegions.map((region) => `${region}=${blobs(region)}`).join(' '),
+        STARLING_REGIONS: regions.map((region) => `${region}=${blobs(region)}`).join(' '),
         STARLING_VERSION_SIGNING_KEY: secrets.versionKey,
         STARLING_ADMIN_TOKEN_FILE: secrets.adminToken,
         STARLING_IDENTITY_SIGNING_KEY: secrets.identityKey,

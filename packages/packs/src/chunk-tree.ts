@@ -25,7 +25,7 @@ export interface ChunkOptions {
   onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
 
-const defaultSegmentBytes = 16 * 1024 * 1024;
+const defaultSegmentBytes = 8 * 1024 * 1024;
 
 /** Cuts a tree into chunks, reading each byte once (twice for about one chunk a segment). Throws what reading throws. */
 export async function chunkTree(files: readonly StreamFile[], options: ChunkOptions = {}): Promise<ChunkedTree> {

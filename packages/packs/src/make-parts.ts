@@ -59,7 +59,7 @@ class PartMaker {
   readonly #made = new Map<number, Uint8Array | Unmakable>();
   /** How often each part is still asked for. */
   readonly #uses: Uint32Array;
-  /** What patches made, of which nothing is needed any more once the last chunk has been written. */
+  /** Buffers of which nothing is needed any more once the last chunk has been written. */
   #finished: Buffer<ArrayBuffer>[] = [];
 
   constructor(parts: readonly Part[], outputs: Batch['outputs'], sources: Sources) {
@@ -96,7 +96,8 @@ class PartMaker {
       if (!known) this.#made.set(index, made);
     } else {
       this.#made.delete(index);
-      if (this.#parts[index]!.kind === 'patch' && !(made instanceof Unmakable))
+      // A slice is a part of another buffer, which may be needed still.
+      if (this.#parts[index]!.kind !== 'slice' && !(made instanceof Unmakable))
         this.#finished.push(made as Buffer<ArrayBuffer>);
     }
     if (made instanceof Unmakable) throw made;
@@ -106,11 +107,12 @@ class PartMaker {
   #make(part: Part): Uint8Array {
     switch (part.kind) {
       case 'base':
-        return this.#fromBase(part, Buffer.allocUnsafe(part.length));
+        return this.#fromBase(part, borrow(part.length));
       case 'full': {
         const stored = this.#fromPack(part.pack, part.offset, part.encodedLength);
-        const plain =
-          part.encodedLength === part.length ? stored : orMalformed(part.pack, () => decompress(stored, part.length));
+        if (part.encodedLength === part.length) return checked(stored, part.digest, { pack: part.pack });
+        const plain = orMalformed(part.pack, () => decompress(stored, part.length));
+        giveBack(stored);
         return checked(plain, part.digest, { pack: part.pack });
       }
       case 'slice':
@@ -120,7 +122,9 @@ class PartMaker {
         try {
           this.#fillReference(part, reference);
           const patch = this.#fromPack(part.pack, part.offset, part.patchLength);
-          return orMalformed(part.pack, () => applyDelta(patch, reference, borrow(part.length)));
+          const made = orMalformed(part.pack, () => applyDelta(patch, reference, borrow(part.length)));
+          giveBack(patch);
+          return made;
         } finally {
           giveBack(reference);
         }
@@ -159,8 +163,8 @@ class PartMaker {
     return part.kind === 'patch' ? part.pack : '';
   }
 
-  #fromPack(pack: string, offset: number, length: number): Uint8Array {
-    const bytes = Buffer.allocUnsafe(length);
+  #fromPack(pack: string, offset: number, length: number): Buffer<ArrayBuffer> {
+    const bytes = borrow(length);
     const count = orUnmakable({ pack }, () => this.#sources.pack(pack, offset, bytes));
     if (count < length) throw new Unmakable({ pack, reason: 'the pack lacks a range that was to be fetched' });
     return bytes;

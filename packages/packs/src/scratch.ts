@@ -12,6 +12,8 @@ export function borrow(length: number): Buffer<ArrayBuffer> {
 }
 
 export function giveBack(buffer: Buffer<ArrayBuffer>): void {
+  // Small ones may be a part of Node's pool, of which the rest belongs to others.
+  if (buffer.buffer.byteLength <= Buffer.poolSize) return;
   free.push(buffer);
   free.sort((a, b) => a.buffer.byteLength - b.buffer.byteLength);
   // Of too many, the smallest go: they are the cheapest to make again.

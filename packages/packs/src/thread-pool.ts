@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { StreamFile } from './file-stream.ts';
+import { freeBuffers } from './free-buffers.ts';
 import type { Job, JobKind, JobResult } from './jobs.ts';
 import { JobRunner } from './run-job.ts';
 
 export interface PoolOptions {
-  /** As many as there are processors, at most 8, by default; with 0 the caller's own thread does the work. */
+  /** As many as there are processors, at most 6, by default; with 0 the caller's own thread does the work. */
   threads?: number;
   /** The streams that jobs may name, each a list of files. */
   streams: Record<string, readonly StreamFile[]>;
@@ -21,13 +22,15 @@ interface Waiting {
   reject: (thrown: unknown) => void;
 }
 
+/** Each takes up to some 50 MB. */
+const mostThreads = 6;
 const worthThreadsBytes = 1024 * 1024;
 const worthAThreadBytes = 4 * 1024 * 1024;
 
 /** How many threads are worth starting for so many bytes: none for what is done sooner than a thread has begun. */
 export function threadsFor(bytes: number): number {
   if (bytes < worthThreadsBytes) return 0;
-  return Math.min(8, availableParallelism(), 1 + Math.floor(bytes / worthAThreadBytes));
+  return Math.min(mostThreads, availableParallelism(), 1 + Math.floor(bytes / worthAThreadBytes));
 }
 
 /**
@@ -43,7 +46,7 @@ export class ThreadPool {
   readonly #inline: JobRunner | undefined;
   #failure: Error | undefined;
 
-  constructor({ threads = Math.min(8, availableParallelism()), streams, writable = [] }: PoolOptions) {
+  constructor({ threads = Math.min(mostThreads, availableParallelism()), streams, writable = [] }: PoolOptions) {
     this.threads = threads;
     this.#inline = threads === 0 ? new JobRunner(streams, writable) : undefined;
     this.#all = Array.from({ length: threads }, () => {
@@ -85,6 +88,7 @@ export class ThreadPool {
     const takeFirst = async () => {
       const { item, result } = underWay.shift()!;
       await take(await result, item);
+      freeBuffers();
     };
     try {
       for (const item of items) {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { StreamFile } from './file-stream.ts';
+import { freeBuffers } from './free-buffers.ts';
 import { type JobKind, transferablesOf } from './jobs.ts';
 import { JobRunner } from './run-job.ts';
 
@@ -12,6 +13,7 @@ parentPort!.on('message', (job: { kind: JobKind }) => {
   try {
     const result = runner.run(job);
     parentPort!.postMessage({ result }, transferablesOf(result));
+    freeBuffers();
   } catch (error) {
     // A copy of an error does not have its code.
     parentPort!.postMessage({ error, code: (error as NodeJS.ErrnoException).code });

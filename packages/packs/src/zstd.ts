@@ -14,7 +14,8 @@ export function compress(bytes: Uint8Array, level: number): Buffer {
 export function decompress(bytes: Uint8Array, length: number): Buffer {
   let out: Buffer;
   try {
-    out = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) });
+    // A little more room than is needed, as for a buffer that is full to the end zlib makes another one.
+    out = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length), chunkSize: length + 64 });
   } catch (thrown) {
     throw new Malformed(`it does not decompress: ${(thrown as Error).message}`);
   }

@@ -4,8 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { isMissing } from '@starling/host/disk-error.ts';
 import { makeFolder, syncFolder, writeDurably } from '@starling/host/durable-file.ts';
 import { type Assembled, assembleTree } from '@starling/packs/assemble.ts';
+import { streamBytesOf } from '@starling/packs/manifest.ts';
 import { decodeManifest } from '@starling/packs/manifest-codec.ts';
 import { type Manifest, verifyManifest } from '@starling/packs/signed-manifest.ts';
+import { threadsFor } from '@starling/packs/thread-pool.ts';
 import { streamFilesOf } from '@starling/packs/tree-files.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
@@ -17,6 +19,8 @@ import { pointCurrentTo } from './current-link.ts';
 import { type ProjectLayout, slotName } from './layout.ts';
 
 const manifestEnding = '.manifest';
+/** Putting a tree together keeps up with a disk with as many, and a machine has memory for other things. */
+const mostThreads = 3;
 
 /** The slots of one project: manifests that are trusted, and trees that were verified. */
 export class SlotStore {
@@ -107,6 +111,7 @@ export class SlotStore {
       folder: partial,
       bases,
       packFiles,
+      threads: Math.min(mostThreads, threadsFor(streamBytesOf(manifest))),
       signal,
     });
     throwIfAborted(signal);
