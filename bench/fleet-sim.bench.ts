@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { pieceLengthFor } from '@starling/swarm/torrent-info.ts';
-import { type HostSetting, type Setting, simulate } from './fleet/model.ts';
+import { type HostSetting, type Setting, simulate } from '../apps/server/src/forecast/simulate.ts';
 
-// How long large swarms take, by a simulation that runs the hub's and the agents' own decisions (`fleet/model.ts` says what is
+// How long large swarms take, by a simulation that runs the hub's and the agents' own decisions (`apps/server/src/forecast/simulate.ts` says what is
 // run and what is modelled), and how well it foretells what `swarm-shaped` measures.
 
 const MiB = 1024 * 1024;

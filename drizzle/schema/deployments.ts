@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import type { Forecast, Measured } from '../../packages/shared/src/forecast.ts';
 import type { Reach, RolloutPlan } from '../../packages/shared/src/rollout-plan.ts';
 import type { VersionKey } from '../../packages/shared/src/version-key.ts';
 import type { DeploymentKind, DeploymentStatus, WhenBusy } from '../../packages/shared/src/words.ts';
@@ -56,6 +57,10 @@ export const deployments = pgTable(
     /** When its gates were passed and it began. */
     startedAt: moment('started_at'),
     finishedAt: moment('finished_at'),
+    /** How long it was expected to take when it began; written once, by the loop of forecasts, as is what follows. */
+    forecast: jsonb().$type<Forecast>(),
+    /** What it took, written when it has ended. */
+    measured: jsonb().$type<Measured>(),
   },
   (table) => [
     uniqueIndex('deployments_one_running').on(table.project).where(sql`${table.status} = 'RUNNING'`),

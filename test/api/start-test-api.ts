@@ -5,6 +5,7 @@ import { type ApiServerOptions, startApiServer } from '@starling/server/api/serv
 import { openBlobStore } from '@starling/server/blobs/open-store.ts';
 import type { Database } from '@starling/server/db/connect.ts';
 import { primaryReader } from '@starling/server/db/reader.ts';
+import { Forecaster } from '@starling/server/forecast/forecaster.ts';
 import { createLogger } from '@starling/server/lib/log.ts';
 import { postgresVersionKeys } from '@starling/server/version-keys/postgres-store.ts';
 import { systemClock } from '@starling/shared/clock.ts';
@@ -45,6 +46,7 @@ export async function startTestApi(
     openId: undefined,
     sendAlert: async () => {},
     stores: { main: openBlobStore('file:///nowhere'), regions: new Map() },
+    forecaster: new Forecaster(openBlobStore('file:///nowhere')),
     checks: [],
     version: 'test',
     ...overrides,

@@ -21,7 +21,7 @@ import { commit, temporaryFolder } from './starling-under-test.ts';
 const run = promisify(execFile);
 const cliProgram = fileURLToPath(new URL('../../apps/cli/bin/starling.mjs', import.meta.url));
 const patience = { timeout: 20_000, interval: 50 };
-const loops = ['alerts', 'analysis', 'gates', 'monitor', 'retention', 'rollouts', 'synchronizer', 'tasks'];
+const loops = ['alerts', 'analysis', 'forecasts', 'gates', 'monitor', 'retention', 'rollouts', 'synchronizer', 'tasks'];
 const withinMs = 10_000;
 
 let data: string;

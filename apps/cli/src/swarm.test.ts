@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type CliRun, runCli } from './testing/run-cli.ts';
-import { at } from './testing/samples.ts';
+import { at, sampleDeployment } from './testing/samples.ts';
 import { type StubServer, startStubServer } from './testing/stub-server.ts';
 
 let server: StubServer;
@@ -94,4 +94,45 @@ test('swarm explain says what a machine fetches, from whom, and what it waits fo
   );
   server.answers['swarm.machine'] = () => ({ ...machine, fetches: [] });
   expect((await starling('swarm', 'explain', 'eu-7')).stdout).toContain('said nothing about any deployment');
+});
+
+const forecast = {
+  ...{ build: 'hello@1a2b3c4d5e6f', totalMs: 100_000, machines: 10, bytes: 10 * 2 ** 30, hubBytes: 2 ** 30 },
+  waves: [
+    { wave: 1, machines: 1, fetchMs: 20_000, installMs: 5_000, bakeMs: 60_000, slowestRegion: 'eu' },
+    { wave: 2, machines: 9, fetchMs: 8_000, installMs: 5_000, bakeMs: 0, slowestRegion: null },
+  ],
+  regions: [{ region: 'eu', machines: 10, bytes: 10 * 2 ** 30, bytesPerSecond: 2 ** 27, isMeasured: true }],
+  bases: [
+    { build: 'hello@0000000000aa', machines: 9, bytesEach: 2 ** 30 },
+    { build: null, machines: 1, bytesEach: 0 },
+  ],
+  assumptions: ['The weather holds.'],
+};
+
+test('deploy --forecast says how long it would take and what moves, and deploys nothing', async () => {
+  server.answers['deployments.forecast'] = () => forecast;
+  const { stdout, stderr, exitCode } = await starling('deploy', 'hello', '1a2b', '--forecast', '--wave', '10%');
+  expect(exitCode, stderr).toBe(0);
+  expect(server.calls.map(({ path }) => path)).toEqual(['deployments.forecast']);
+  expect(inputOf('deployments.forecast')).toMatchObject({
+    project: 'hello',
+    rollout: { waves: [{ fraction: '10%' }] },
+  });
+  expect(stdout).toContain('hello@1a2b3c4d5e6f on 10 machines: about 1 m 40 s from when it begins\n10.0 GiB to fetch');
+  expect(stdout).toContain('9 machines with hello@0000000000aa: 1.0 GiB each\n1 machine with no build: nothing');
+  expect(stdout).toMatch(/1 +1 +20 s +5 s +1 m +eu/);
+  expect(stdout).toMatch(/eu +10 +10\.0 GiB +128\.0 MiB\/s +measured/);
+  expect(stdout).toContain('Assumed:\n  The weather holds.');
+});
+
+test.each([
+  [null, 'forecast   1 m 40 s\n'],
+  [{ totalMs: 125_000 }, 'forecast   1 m 40 s; it took 2 m 5 s, 25 % more\n'],
+  [{ totalMs: 90_000 }, '10 % less'],
+  [{ totalMs: 100_100 }, 'as foretold'],
+])('deployment tells the forecast, and what came of it: %j', async (measured, said) => {
+  server.answers['deployments.get'] = () => sampleDeployment({ forecast, measured, status: 'SUCCEEDED' });
+  server.answers['deployments.machines'] = () => [];
+  expect((await starling('deployment', '3')).stdout).toContain(said);
 });

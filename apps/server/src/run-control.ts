@@ -23,6 +23,8 @@ import { standForLeader, type Term } from './db/leader.ts';
 import { migrateToLatest } from './db/migrate.ts';
 import { primaryReader, replicaReader } from './db/reader.ts';
 import { controlChecks } from './doctor/control-checks.ts';
+import { Forecaster } from './forecast/forecaster.ts';
+import { startForecastRecorder } from './forecast/recorder.ts';
 import { startGatekeeper } from './gates/gatekeeper.ts';
 import { forgetEnded } from './jobs/open-jobs.ts';
 import { failOverdue, failUnclaimed, requeueStale } from './jobs/requeue-stale.ts';
@@ -49,6 +51,7 @@ import { openVersionKeys } from './version-keys/open-version-keys.ts';
 const rolloutsEveryMs = 2_000;
 const gatesEveryMs = 5_000;
 const analysisEveryMs = 1_000;
+const forecastsEveryMs = 5_000;
 const providerOf = (baseUrl: string, token: string | undefined) => (token ? { baseUrl, token } : undefined);
 /** A server that is stopped within a transaction must not keep another one from taking over. */
 const idleInTransactionMs = 5_000;
@@ -91,6 +94,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     main: openBlobStore(config.STARLING_BLOBS),
     regions: new Map(config.STARLING_REGIONS.map(({ name, blobs }) => [name, openBlobStore(blobs)])),
   };
+  const forecaster = new Forecaster(stores.main);
   /** Runs a loop where this server leads it, woken by changes of its topics whichever server or worker made them. */
   const led = (name: string, topics: Topic[], start: (term: Term) => Pick<Loop, 'nudge' | 'stop'>) => {
     let loop: Pick<Loop, 'nudge' | 'stop'> | undefined;
@@ -179,6 +183,9 @@ export async function runControl(config: ControlConfig): Promise<void> {
     led('analysis', ['deployments'], ({ database }) =>
       startAnalyst({ database, everyMs: analysisEveryMs, clock, log }),
     ),
+    led('forecasts', ['deployments'], ({ database }) =>
+      startForecastRecorder({ database, forecaster, everyMs: forecastsEveryMs, clock, log }),
+    ),
     led('alerts', ['alerts', 'deployments'], ({ database }) =>
       startAlerter({
         database,
@@ -208,6 +215,7 @@ export async function runControl(config: ControlConfig): Promise<void> {
     publicUrl: config.STARLING_PUBLIC_URL,
     sendAlert,
     stores,
+    forecaster,
     checks: controlChecks({
       database,
       replica: () => reader.state(),

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { projectArgument, reasonOption, timeoutOption, waitOption, yesOption } from '../options.ts';
 import { type RolloutOptions, rolloutOf, rolloutOptions } from '../rollout-options.ts';
 import type { OpenSession } from '../session.ts';
+import { showForecast } from '../show-forecast.ts';
 import { startDeployment } from '../start-deployment.ts';
 
 interface DeployOptions extends RolloutOptions {
@@ -12,6 +13,7 @@ interface DeployOptions extends RolloutOptions {
   queue?: boolean;
   hotfix?: boolean;
   dryRun?: boolean;
+  forecast?: boolean;
   yes?: boolean;
 }
 
@@ -31,12 +33,14 @@ export function deployCommand(open: OpenSession): Command {
       '--dry-run',
       'say what it would do in which waves, which gates would hold it, and whether it would be refused',
     )
+    .option('--forecast', 'say how long it would take and what bytes it would move; changes nothing')
     .addOption(yesOption());
   for (const option of rolloutOptions()) command.addOption(option);
   return command.action(async (project: string, build: string, options: DeployOptions, self: Command) => {
     const whenBusy = options.replace ? 'REPLACE' : options.queue ? 'QUEUE' : 'REFUSE';
     const hotfix = options.hotfix === true;
     const rollout = rolloutOf(options);
+    if (options.forecast) return showForecast(open(self), { project, build, ...(rollout && { rollout }) });
     await startDeployment(open(self), {
       project,
       build,

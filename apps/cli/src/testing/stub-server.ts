@@ -15,6 +15,7 @@ const queries = [
   'builds.inspect',
   'builds.list',
   'builds.versions',
+  'deployments.forecast',
   'deployments.gates',
   'deployments.get',
   'deployments.list',

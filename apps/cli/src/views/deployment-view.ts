@@ -1,4 +1,5 @@
 import { formatDuration } from '@starling/shared/durations.ts';
+import { type Forecast, type Measured, ratioOf } from '@starling/shared/forecast.ts';
 import { describeWaveOf } from '@starling/shared/rollout-plan.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../terminal/table.ts';
@@ -19,6 +20,16 @@ export function printDeployment(session: Session, deployment: Deployment, compla
   });
 }
 
+/** `3 m 25 s; it took 3 m, 12 % less`. */
+export function forecastText(forecast: Pick<Forecast, 'totalMs'>, measured: Pick<Measured, 'totalMs'> | null): string {
+  const foretold = formatDuration(forecast.totalMs);
+  if (!measured) return foretold;
+  const ratio = ratioOf(forecast, measured);
+  const off = Math.round(Math.abs(ratio - 1) * 100);
+  const words = off === 0 ? 'as foretold' : `${off} % ${ratio > 1 ? 'more' : 'less'}`;
+  return `${foretold}; it took ${formatDuration(measured.totalMs)}, ${words}`;
+}
+
 export function describeDeployment(
   deployment: Deployment,
   ink: Ink,
@@ -35,6 +46,7 @@ export function describeDeployment(
     ['by', `${oneLine(deployment.requestedBy)}, ${timeAgo(deployment.createdAt, nowMs)}`],
     ['took', tookText(deployment.createdAt, deployment.finishedAt, nowMs)],
   ];
+  if (deployment.forecast) facts.push(['forecast', forecastText(deployment.forecast, deployment.measured)]);
   facts.push(...waveFacts(deployment, ink, nowMs));
   if (deployment.reason) facts.push(['reason', oneLine(deployment.reason)]);
   if (deployment.outcome) facts.push(['outcome', oneLine(deployment.outcome)]);

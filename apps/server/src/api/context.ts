@@ -5,6 +5,7 @@ import type { Send } from '../alerts/senders.ts';
 import type { Database } from '../db/connect.ts';
 import type { Reader } from '../db/reader.ts';
 import type { Check } from '../doctor/run-checks.ts';
+import type { Forecaster } from '../forecast/forecaster.ts';
 import type { ProcessCaller } from '../identities/credentials.ts';
 import type { Logger } from '../lib/log.ts';
 import type { BuildStores } from '../retention/sweep-bytes.ts';
@@ -30,6 +31,7 @@ export interface ApiDependencies {
   sendAlert: Send;
   /** Where the bytes of builds are. */
   stores: BuildStores;
+  forecaster: Pick<Forecaster, 'forecast'>;
   /** What `starling doctor` looks at. */
   checks: readonly Check[];
   /** Signs the credentials of agents; without it no agent can enrol. */

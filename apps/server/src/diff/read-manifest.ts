@@ -10,6 +10,11 @@ import { type BlobStore, manifestKey } from '../blobs/blob-store.ts';
  * Throws NOT_FOUND when it is not there, INVALID_INPUT when it is not what its name says.
  */
 export async function readManifest(store: BlobStore, digest: string): Promise<BuildManifest> {
+  return decodeManifest(await readManifestBytes(store, digest)).manifest;
+}
+
+/** The same, as it is stored. */
+export async function readManifestBytes(store: BlobStore, digest: string): Promise<Buffer> {
   const refuse = (why: string) => new StarlingError('INVALID_INPUT', `the manifest ${digest.slice(0, 12)} ${why}`);
   const pieces: Buffer[] = [];
   let bytes = 0;
@@ -21,5 +26,5 @@ export async function readManifest(store: BlobStore, digest: string): Promise<Bu
   const whole = Buffer.concat(pieces);
   if (createHash('sha256').update(whole).digest('hex') !== digest)
     throw refuse('came out of the store with other bytes');
-  return decodeManifest(whole).manifest;
+  return whole;
 }

@@ -1,7 +1,7 @@
 import { defaultLaneLimits } from '@starling/swarm/lane-limits.ts';
 import { choosePiece, isWorthTwice, mayCross } from '@starling/swarm/piece-choice.ts';
 import { nextAsked, whoseTurn } from '@starling/swarm/turns.ts';
-import { handOut, type SwarmMember } from '../../apps/server/src/hub/handout.ts';
+import { handOut, type SwarmMember } from '../hub/handout.ts';
 import { EventHeap } from './event-heap.ts';
 
 // A swarm as events. The same code as in the agents and the hub decides who meets whom (`handOut`), which piece is asked for
