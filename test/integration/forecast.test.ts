@@ -52,7 +52,7 @@ afterAll(async () => {
 });
 
 const forecast = () =>
-  api.as('ada-token').deployments.forecast.query({
+  api.as('ada-token').forecasts.get.query({
     project: 'shop',
     build: after,
     rollout: {

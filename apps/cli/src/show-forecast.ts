@@ -5,14 +5,14 @@ import type { Session } from './session.ts';
 import { formatTable } from './terminal/table.ts';
 import { counted, type Ink } from './terminal/wording.ts';
 
-type Foretold = Awaited<ReturnType<Api['deployments']['forecast']['query']>>;
+type Foretold = Awaited<ReturnType<Api['forecasts']['get']['query']>>;
 
 /** Says how long a deployment would take, and changes nothing. */
 export async function showForecast(
   session: Session,
   asked: { project: string; build: string; rollout?: WrittenRolloutSettings },
 ): Promise<void> {
-  const forecast = await (await session.api()).deployments.forecast.query(asked);
+  const forecast = await (await session.api()).forecasts.get.query(asked);
   session.print(forecast, () => describeForecast(forecast, session.outInk, session.terminal.out.columns));
   session.suggest('Nothing was changed; without --forecast it would be.');
 }

@@ -111,11 +111,11 @@ const forecast = {
 };
 
 test('deploy --forecast says how long it would take and what moves, and deploys nothing', async () => {
-  server.answers['deployments.forecast'] = () => forecast;
+  server.answers['forecasts.get'] = () => forecast;
   const { stdout, stderr, exitCode } = await starling('deploy', 'hello', '1a2b', '--forecast', '--wave', '10%');
   expect(exitCode, stderr).toBe(0);
-  expect(server.calls.map(({ path }) => path)).toEqual(['deployments.forecast']);
-  expect(inputOf('deployments.forecast')).toMatchObject({
+  expect(server.calls.map(({ path }) => path)).toEqual(['forecasts.get']);
+  expect(inputOf('forecasts.get')).toMatchObject({
     project: 'hello',
     rollout: { waves: [{ fraction: '10%' }] },
   });

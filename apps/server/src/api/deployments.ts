@@ -90,21 +90,6 @@ export const deploymentsRouter = router({
       };
     }),
 
-  /** How long a deployment would take from when it begins, and what bytes it would move. Changes nothing. */
-  forecast: needs('view', ofProject)
-    .input(
-      z.object({
-        project: projectName,
-        build: z.string().min(4).max(200),
-        rollout: rolloutSettings.default({}),
-      }),
-    )
-    .query(async ({ ctx, input }) => {
-      const build = await findBuild(ctx.database, input.project, input.build);
-      const { project, rollout } = input;
-      return { build: build.id, ...(await ctx.forecaster.forecast(ctx.database, { project, build, rollout })) };
-    }),
-
   /** Which gates a deployment would meet now, and how each stands. Changes nothing. */
   gates: needs('view', ofProject)
     .input(

@@ -4,6 +4,7 @@ import { auditRouter } from './audit.ts';
 import { buildsRouter } from './builds.ts';
 import { deploymentsRouter } from './deployments.ts';
 import { doctorRouter } from './doctor.ts';
+import { forecastsRouter } from './forecasts.ts';
 import { approvalsRouter, freezesRouter } from './gates.ts';
 import { historyRouter } from './history.ts';
 import { hubsRouter } from './hubs.ts';
@@ -33,6 +34,7 @@ export const rootRouter = router({
   builds: buildsRouter,
   deployments: deploymentsRouter,
   doctor: doctorRouter,
+  forecasts: forecastsRouter,
   freezes: freezesRouter,
   history: historyRouter,
   hubs: hubsRouter,

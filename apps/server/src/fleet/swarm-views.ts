@@ -1,7 +1,6 @@
 import type { HubReport } from '@starling/shared/hub-protocol.ts';
 import { addSources, mostSlowest, noBytes, type SwarmView, shareSteps } from '@starling/shared/swarm-view.ts';
 import { type SQL, sql } from 'drizzle-orm';
-import { announce } from '../db/changes.ts';
 import type { Queryable, Transaction } from '../db/connect.ts';
 
 // What hubs see of the swarms: a row for each hub and deployment, each time over the one before, deleted when the deployment
@@ -28,7 +27,6 @@ export async function foldSwarmViews(
   await tx.execute(sql`
     delete from swarm_views v using deployments d
     where v.hub = ${hub} and d.id = v.deployment and d.finished_at < now() - ${keptFor}`);
-  await announce(tx, 'machines');
 }
 
 export interface RegionSwarm extends SwarmView {

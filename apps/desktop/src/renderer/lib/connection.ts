@@ -33,6 +33,7 @@ const keysOfGroup: Record<ReadGroup, () => QueryKey> = {
   history: () => api.history.list.pathKey(),
   queue: () => api.queue.pathKey(),
   regions: () => api.regions.pathKey(),
+  swarm: () => api.swarm.pathKey(),
   freezes: () => api.freezes.pathKey(),
   line: () => api.line.pathKey(),
   quarantines: () => api.quarantines.pathKey(),

@@ -3,14 +3,14 @@ import { backoffMs, type ChangeTopic, groupsOf } from './freshness.ts';
 
 it('repeats only the reads that a change makes old', () => {
   expect([...groupsOf(['replicas'])]).toEqual(['builds', 'regions']);
-  expect([...groupsOf(['machines'])].sort()).toEqual(['deployments', 'machines', 'overview']);
+  expect([...groupsOf(['machines'])].sort()).toEqual(['deployments', 'machines', 'overview', 'swarm']);
   expect([...groupsOf(['something-newer' as ChangeTopic])]).toEqual([]);
 });
 
 it('reads everything again after a first frame, which names every topic', () => {
   const all = groupsOf(['jobs', 'replicas', 'deployments', 'machines', 'version-keys', 'projects', 'alerts']);
   const groups =
-    'alerts approvals builds deployments freezes history jobs line machines overview projects quarantines queue regions';
+    'alerts approvals builds deployments freezes history jobs line machines overview projects quarantines queue regions swarm';
   expect([...all].sort().join(' ')).toBe(groups);
 });
 

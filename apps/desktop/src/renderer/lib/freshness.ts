@@ -20,6 +20,7 @@ export type ReadGroup =
   | 'history'
   | 'queue'
   | 'regions'
+  | 'swarm'
   | 'freezes'
   | 'line'
   | 'quarantines'
@@ -29,7 +30,7 @@ const groupsOfTopic: Record<ChangeTopic, readonly ReadGroup[]> = {
   jobs: ['jobs', 'builds', 'overview', 'queue'],
   replicas: ['builds', 'regions'],
   deployments: ['deployments', 'builds', 'overview', 'approvals', 'history', 'freezes', 'line', 'quarantines'],
-  machines: ['machines', 'deployments', 'overview'],
+  machines: ['machines', 'deployments', 'overview', 'swarm'],
   'version-keys': ['overview', 'regions'],
   cancellations: [],
   projects: ['projects', 'overview', 'approvals'],
