@@ -6,23 +6,30 @@ import { parseArgs } from 'node:util';
 import { cpuSecondsOf, memoryOf } from './fleet/process-cost.ts';
 import { buildRecipe } from './fleet/sample-builds.ts';
 import type { SimulatedAgentsOrder, SimulatedAgentsState } from './fleet/simulated-agents.ts';
+import { whatFits } from './fleet/what-fits.ts';
 import { startWorld, until } from './fleet/world.ts';
 
 // A whole fleet on a few real hubs, each a region of its own, with a real control server and PostgreSQL: every agent proves
-// itself and holds its own connection, then one build is deployed to all of them at once. The agents are simulated,
+// itself and holds its own connection, then one build is deployed to all of them, in waves. The agents are simulated,
 // thousands in a process, because what is measured is the servers.
+
+/** A canary, a part, and everybody. */
+const waves = [{ fraction: '1%' }, { fraction: '20%' }, { fraction: '100%' }];
 
 export async function run(commandLine: string[]): Promise<void> {
   const { values } = parseArgs({
     args: commandLine,
     options: {
       agents: { type: 'string', default: '100000' },
-      hubs: { type: 'string', default: '6' },
-      'fetch-seconds': { type: 'string', default: '15' },
+      hubs: { type: 'string' },
+      'fetch-seconds': { type: 'string', default: '8' },
       keep: { type: 'boolean', default: false },
     },
   });
-  const [agents, hubs] = [Number(values.agents), Number(values.hubs)];
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const { agents, hubs, limit } = whatFits(Number(values.agents), values.hubs ? Number(values.hubs) : undefined);
+  say(limit ? `${agents} of ${values.agents} agents fit: ${limit}` : `${agents} agents on ${hubs} hubs`);
+  const beganAt = Date.now();
   const data = await mkdtemp(join(tmpdir(), 'starling-fleet-'));
   await chmod(data, 0o711);
   const world = await startWorld(
@@ -39,7 +46,6 @@ export async function run(commandLine: string[]): Promise<void> {
     const pids = world.regions.map(({ hub }) => hub.pid!);
     const empty = pids.map((pid) => memoryOf(pid).nowKib);
     const perHub = world.regions.map((_, index) => Math.floor(agents / hubs) + (index < agents % hubs ? 1 : 0));
-    const say = (line: string) => process.stderr.write(`${line}\n`);
 
     const cpuBefore = pids.map(cpuSecondsOf);
     const connectingFrom = Date.now();
@@ -48,6 +54,7 @@ export async function run(commandLine: string[]): Promise<void> {
         hubUrl: region.hubUrl,
         region: region.name,
         count: perHub[index]!,
+        localAddresses: localAddresses(index, perHub[index]!),
         racks: Math.max(1, Math.round(perHub[index]! / 40)),
         atOnce: 16,
         identityKeyFile: world.secrets.identityKey,
@@ -89,21 +96,22 @@ export async function run(commandLine: string[]): Promise<void> {
     say(`connected in ${connectSeconds.toFixed(1)} s`);
 
     // At rest: pulses every ten seconds, and "still there" for control.
-    const rest = await costDuring(pids, async () => new Promise((resolve) => setTimeout(resolve, 20_000)));
+    const rest = await costDuring(pids, async () => new Promise((resolve) => setTimeout(resolve, 15_000)));
     const atRest = pids.map((pid) => memoryOf(pid).nowKib);
 
     let deployment = 0;
     let seconds = 0;
     const busy = await costDuring([...pids, world.control.pid!], async () => {
       const from = Date.now();
-      deployment = (await world.api.deployments.deploy.mutate({ project: 'hello', build })).id;
+      deployment = (await world.api.deployments.deploy.mutate({ project: 'hello', build, rollout: { waves } })).id;
       await until(
         'the deployment has ended',
         async () => {
           if (Date.now() - saidAt > 10_000) {
             saidAt = Date.now();
             const all = await states();
-            say(`${sum(all, 'reportsSent')} reports sent, ${sum(all, 'reportsAccepted')} accepted`);
+            const { wave } = await world.api.deployments.get.query({ id: deployment });
+            say(`wave ${wave}: ${sum(all, 'reportsSent')} reports sent, ${sum(all, 'reportsAccepted')} accepted`);
           }
           return (await world.api.deployments.get.query({ id: deployment })).status !== 'RUNNING';
         },
@@ -153,6 +161,9 @@ export async function run(commandLine: string[]): Promise<void> {
       connections_lost: sum(all, 'closed'),
       peer_lists: sum(all, 'peersFrames'),
       deployment_seconds: round(seconds, 1),
+      waves: waves.length,
+      driver_peak_mb: Math.round(Math.max(...fleets.map(({ pid }) => memoryOf(pid!).peakKib)) / 1024),
+      bench_seconds: Math.round((Date.now() - beganAt) / 1_000),
     };
     console.table(result);
     process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -162,6 +173,12 @@ export async function run(commandLine: string[]): Promise<void> {
     if (values.keep) process.stderr.write(`kept: ${data}\n`);
     else await rm(data, { recursive: true, force: true });
   }
+}
+
+/** On Linux all of 127/8 is this machine. A port is found slowly once half of those of an address are taken. */
+function localAddresses(hub: number, agents: number): string[] {
+  if (process.platform !== 'linux') return [];
+  return Array.from({ length: Math.ceil(agents / 6_000) }, (_, index) => `127.1.${hub + 1}.${index + 1}`);
 }
 
 function stateOf(fleet: ChildProcess): Promise<SimulatedAgentsState> {

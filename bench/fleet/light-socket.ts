@@ -24,11 +24,16 @@ export class LightSocket {
   constructor(
     url: URL,
     session: string,
+    /** This end's address: the ports of one address do not suffice for all agents of a hub. */
+    localAddress: string | undefined,
     events: { onOpen: () => void; onText: (text: Buffer) => void; onClose: (why: string) => void },
   ) {
     this.#onText = events.onText;
     let why = 'closed';
-    this.#socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+    this.#socket = connect({
+      ...{ host: url.hostname, port: Number(url.port), noDelay: true },
+      ...(localAddress !== undefined && { localAddress }),
+    });
     this.#socket.once('connect', () => this.#socket.write(upgrade(url.host, session)));
     this.#socket.on('data', (bytes) => {
       let data = this.#rest ? Buffer.concat([this.#rest, bytes]) : bytes;

@@ -9,6 +9,17 @@ export function cpuSecondsOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** Memory in KiB that would be free without it: what it has alone, and its part of what it shares. */
+export function ownMemoryOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0);
+}
+
+/** What the kernel says may still be used, in KiB. */
+export function freeMemory(): number {
+  return Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? 0);
+}
+
 /** Memory in KiB: what is resident now, and the most that ever was. */
 export function memoryOf(pid: number): { nowKib: number; peakKib: number } {
   const text = readFileSync(`/proc/${pid}/status`, 'latin1');

@@ -15,6 +15,8 @@ export interface SimulatedAgentsOrder {
   region: string;
   count: number;
   racks: number;
+  /** Addresses of this end; taken in turns. */
+  localAddresses: string[];
   /** Sign-ins under way at once. */
   atOnce: number;
   identityKeyFile: string;
@@ -91,6 +93,7 @@ class SimulatedAgent {
   readonly #machine: string;
   readonly #rack: string;
   readonly #port: number;
+  readonly #localAddress: string | undefined;
   #socket: LightSocket | undefined;
   #sequence = 0;
   #build: string | null = null;
@@ -105,6 +108,7 @@ class SimulatedAgent {
     this.#machine = `${order.region}-${String(index).padStart(6, '0')}`;
     this.#rack = `r${index % order.racks}`;
     this.#port = 1_024 + (index % 60_000);
+    this.#localAddress = order.localAddresses[index % order.localAddresses.length];
   }
 
   async connectAtLast(): Promise<void> {
@@ -133,7 +137,7 @@ class SimulatedAgent {
     const opened = await post('/agents/session', { credential, nonce: challenge.nonce, signature: proof });
     if (opened.status !== 200) throw new Error(`no session: ${opened.status} ${JSON.stringify(opened.body)}`);
     await new Promise<void>((resolve, reject) => {
-      this.#socket = new LightSocket(hubUrl, String(opened.body.session), {
+      this.#socket = new LightSocket(hubUrl, String(opened.body.session), this.#localAddress, {
         onOpen: () =>
           this.#send({
             type: 'hello',

@@ -107,8 +107,15 @@ function wrongInput({ issues: [issue] }: z.ZodError): Answered {
 
 function send(response: ServerResponse, { status, body, waitMs }: Answered): void {
   if (waitMs !== undefined) response.setHeader('retry-after', Math.ceil(waitMs / 1_000));
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-  response.end(`${JSON.stringify(body)}\n`);
+  const text = `${JSON.stringify(body)}\n`;
+  // With its length known beforehand the answer is one write, of which a region that comes back needs many thousand.
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'content-length': length,
+  });
+  response.end(text);
 }
 
 /** The body, or undefined when it is too long or no JSON; an empty one is an empty object. */
