@@ -74,7 +74,7 @@ export function Measures({ now, before, period }: { now: Totals; before: Totals 
                   <Change value={value} before={measure.value(before)} better={measure.better} period={period} />
                 )}
               </span>
-              <span className="block min-h-[1.125rem] truncate text-xs text-ink-3">
+              <span className="block min-h-[1.125rem] text-xs text-ink-3">
                 {value === null ? 'nothing to measure in this time' : measure.more(now)}
               </span>
             </dd>

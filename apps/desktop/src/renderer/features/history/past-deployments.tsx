@@ -1,7 +1,8 @@
 import { type DeploymentStatus, deploymentStatuses } from '@starling/shared/words.ts';
+import { Link } from '@tanstack/react-router';
 import { Download, Rocket } from 'lucide-react';
 import { useState } from 'react';
-import { Button } from '../../components/button.tsx';
+import { Button, buttonClass } from '../../components/button.tsx';
 import { DeploymentList } from '../../components/deployment-list.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { SearchInput, Select } from '../../components/field.tsx';
@@ -125,7 +126,15 @@ export function PastDeployments({
             <EmptyState
               icon={Rocket}
               title={isFiltered ? 'Nothing matches these filters' : 'Nothing was deployed yet'}
-              action={isFiltered ? <Button onClick={() => onSearch({})}>Clear the filters</Button> : undefined}
+              action={
+                isFiltered ? (
+                  <Button onClick={() => onSearch({})}>Clear the filters</Button>
+                ) : (
+                  <Link to="/builds" className={buttonClass()}>
+                    See what can be deployed
+                  </Link>
+                )
+              }
             />
           )}
           {rows && rows.length > 0 && (

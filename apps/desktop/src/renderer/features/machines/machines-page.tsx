@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Server } from 'lucide-react';
-import { Button } from '../../components/button.tsx';
+import { Button, buttonClass } from '../../components/button.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { SearchInput, Select } from '../../components/field.tsx';
@@ -126,7 +126,15 @@ export function MachinesPage({
             <EmptyState
               icon={Server}
               title={isFiltered ? 'No machine matches these filters' : 'No machine has reported yet'}
-              action={isFiltered ? <Button onClick={() => onSearch({})}>Clear the filters</Button> : undefined}
+              action={
+                isFiltered ? (
+                  <Button onClick={() => onSearch({})}>Clear the filters</Button>
+                ) : (
+                  <Link to="/regions" search={{ tab: 'identities' }} className={buttonClass()}>
+                    Let agents in
+                  </Link>
+                )
+              }
             >
               {!isFiltered && 'An agent appears here as soon as it has reached the hub of its region.'}
             </EmptyState>

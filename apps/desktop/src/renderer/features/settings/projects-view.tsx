@@ -2,13 +2,15 @@ import { allows } from '@starling/shared/permissions.ts';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { FolderGit2 } from 'lucide-react';
+import { Button } from '../../components/button.tsx';
 import { ErrorPanel } from '../../components/error-panel.tsx';
 import { Select } from '../../components/field.tsx';
 import { EmptyState, Loading, Panel } from '../../components/page.tsx';
 import { api } from '../../lib/api.ts';
 import { errorToShow } from '../../lib/errors.ts';
-import { useCaller } from '../../lib/hooks.ts';
+import { useCaller, useWhyReadOnly } from '../../lib/hooks.ts';
 import type { SettingsSearch } from '../../lib/search.ts';
+import { useUi } from '../../lib/ui-state.ts';
 import { ProjectForm } from './project-form.tsx';
 
 /** The settings of one project, chosen in the address. */
@@ -20,6 +22,8 @@ export function ProjectsView({
   onSearch: (search: SettingsSearch) => void;
 }) {
   const { data: caller } = useCaller();
+  const readOnly = useWhyReadOnly();
+  const open = useUi((ui) => ui.open);
   const projects = useQuery(api.projects.list.queryOptions());
   const mine = projects.data?.filter(({ name }) => caller && allows(caller.grants, 'administer', name));
   const chosen = mine?.find(({ name }) => name === search.project) ?? mine?.[0];
@@ -31,8 +35,16 @@ export function ProjectsView({
   if (mine?.length === 0) {
     return (
       <Panel>
-        <EmptyState icon={FolderGit2} title="There is no project yet">
-          Add one on the overview; its settings are here then.
+        <EmptyState
+          icon={FolderGit2}
+          title="There is no project yet"
+          action={
+            <Button look="primary" disabledBecause={readOnly} onClick={() => open({ kind: 'add-project' })}>
+              Add a project
+            </Button>
+          }
+        >
+          What it has to pass before it is deployed, and in which waves, is set here then.
         </EmptyState>
       </Panel>
     );
