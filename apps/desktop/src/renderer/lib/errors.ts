@@ -42,5 +42,13 @@ export function readableError(error: unknown): ReadableError {
         : code === 'INTERNAL_SERVER_ERROR'
           ? 'defect'
           : 'refused';
-  return { message, fix: fix ?? null, field: field ?? null, requestId: requestId ?? null, kind };
+  // A defect has no remedy of its own; what helps whoever runs the server is to find it there.
+  const found = 'Look for this request in the log of the server; the doctor may know more.';
+  return {
+    message,
+    fix: fix ?? (kind === 'defect' ? found : null),
+    field: field ?? null,
+    requestId: requestId ?? null,
+    kind,
+  };
 }

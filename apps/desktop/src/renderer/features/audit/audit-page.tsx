@@ -63,7 +63,7 @@ export function AuditPage({ search, onSearch }: { search: AuditSearch; onSearch:
           className="w-48"
         />
         <SearchInput
-          label="What, for example deployment.start"
+          label="What, such as deployment.start"
           value={search.action ?? ''}
           onChange={(event) => onSearch({ ...search, action: event.target.value })}
           className="w-64"

@@ -54,7 +54,7 @@ export function FirstRun({ overview }: { overview: Overview }) {
           <ErrorPanel error={doctorError} title="The doctor could not look" onRetry={() => void doctor.refetch()} />
         )}
         {isAdmin && !doctor.data && !doctorError && 'Every part is being looked at …'}
-        {doctor.data && troubles.length === 0 && `All ${doctor.data.length} checks are good.`}
+        {doctor.data && troubles.length === 0 && `${plural(doctor.data.length, 'check')}, all good.`}
         {troubles.length > 0 && (
           <div className="mt-2 -ml-1 overflow-x-auto rounded-lg border border-line">
             <FindingRows findings={troubles} />
