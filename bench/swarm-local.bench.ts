@@ -6,14 +6,14 @@ import { aria2 } from './swarm/aria2.ts';
 import { type Contestant, type Usage, usageOf } from './swarm/contestant.ts';
 import { libtorrent } from './swarm/libtorrent.ts';
 import { memoryFolder, presentOf, sha256Of, writePack } from './swarm/race-files.ts';
-import { starling } from './swarm/starling.ts';
+import { starling, starlingEncrypted } from './swarm/starling.ts';
 import { transmission } from './swarm/transmission.ts';
 
 // One seeder to one and to four receivers on loopback, each a process, the whole path: fetched, verified, written. The
 // contestants take turns, so that an hour with other work on the machine is as bad for one as for the other.
 
 const MiB = 1024 * 1024;
-const contestants: Contestant[] = [starling, libtorrent, aria2, transmission];
+const contestants: Contestant[] = [starling, starlingEncrypted, libtorrent, aria2, transmission];
 
 interface Measured extends Usage {
   contestant: string;
@@ -36,7 +36,10 @@ export async function run(commandLine: string[]): Promise<void> {
   });
   const folder = await mkdtemp(join(values.folder, 'starling-swarm-bench-'));
   try {
-    const { present, versions } = await presentOf(contestants, values.only.split(','));
+    const { present, versions } = await presentOf(
+      contestants,
+      values.only.split(/,(?! )/),
+    );
     const seedFile = join(folder, 'pack');
     const pack = await writePack(seedFile, Number(values.mebibytes) * MiB);
     const measured: Measured[] = [];
@@ -135,11 +138,16 @@ function print(measured: readonly Measured[], pack: Pack, versions: Record<strin
   const against = (receivers: number) => {
     const these = medians.filter((row) => row.receivers === receivers);
     const own = these.find(({ contestant }) => contestant === 'starling');
-    const others = these.filter((row) => row !== own);
+    const encrypted = these.find(({ contestant }) => contestant === starlingEncrypted.name);
+    const others = these.filter((row) => row !== own && row !== encrypted);
     const best = others.toSorted((a, b) => b['MiB/s'] - a['MiB/s'])[0];
     return {
       ratio_vs_best_peer: own && best ? Number((own['MiB/s'] / best['MiB/s']).toFixed(2)) : null,
       cpu_seconds_per_gib: own?.['CPU s/GiB'] ?? null,
+      encrypted: {
+        ratio: encrypted && best ? Number((encrypted['MiB/s'] / best['MiB/s']).toFixed(2)) : null,
+        cpu_seconds_per_gib: encrypted?.['CPU s/GiB'] ?? null,
+      },
       seed_copies: own?.['seed copies'] ?? null,
       mib_per_second: own?.['MiB/s'] ?? null,
       peers: Object.fromEntries(others.map(({ contestant, receivers: _, ...figures }) => [contestant, figures])),

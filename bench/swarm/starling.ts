@@ -13,6 +13,14 @@ export const starling: Contestant = {
   start: (race) => startLineMembers(race, [process.execPath, program], (addresses) => introduce(race, addresses)),
 };
 
+/** The same with its lanes encrypted, as agents and hubs do it. */
+export const starlingEncrypted: Contestant = {
+  name: 'starling, encrypted',
+  version: starling.version,
+  start: (race) =>
+    startLineMembers(race, [process.execPath, program, '--encrypted'], (addresses) => introduce(race, addresses)),
+};
+
 /** What each is told, the seed first (it calls nobody): what the hub's policy says of members in these racks. */
 function introduce(race: Race, addresses: readonly string[]): string[][] {
   const peerAt = (address: string) => {

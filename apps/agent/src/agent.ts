@@ -6,8 +6,9 @@ import { messageOf } from '@starling/shared/errors.ts';
 import { type HubFrame, hubProtocolVersion, type SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { isOpen, waitsForWindow } from '@starling/shared/maintenance.ts';
 import { generateSigningKey } from '@starling/shared/signing.ts';
-import type { VersionKey } from '@starling/shared/version-key.ts';
+import { swarmSecretsOf, type VersionKey } from '@starling/shared/version-key.ts';
 import { projectName } from '@starling/shared/words.ts';
+import { LaneKeys } from '@starling/swarm/lane-keys.ts';
 import type { Swarm, SwarmOptions } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
@@ -70,11 +71,18 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   );
   const outbox = await Outbox.open(layout.outbox, clock);
   const keys = await KeyStore.open(layout.keys);
+  const laneKeys = new LaneKeys();
   const swarm = await options
     .openSwarm({
       host: config.swarmHost,
       port: config.swarmPort,
       maxConnections,
+      encryption: { mode: config.swarmEncryption, keys: laneKeys },
+      onUnproven: ({ hasCalled, ...peer }) => {
+        const who = `${peer.host}:${peer.port}`;
+        if (hasCalled) log.debug({ peer }, `${who} called and has no key of these swarms`);
+        else log.warn({ peer }, `${who} has no key of this swarm; it is not asked for now`);
+      },
       onBadPeer: ({ peer, infoHash, piece }) =>
         log.warn(
           { peer, infoHash, piece },
@@ -172,6 +180,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   async function follow(key: VersionKey): Promise<void> {
+    laneKeys.set(key.project, swarmSecretsOf(key));
     (await projectOf(key.project)).machine.follow(desiredBy(key, config.machine, config.labels));
   }
 

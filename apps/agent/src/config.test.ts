@@ -33,6 +33,7 @@ describe('the configuration', () => {
       labels: { rack: 'r1', zone: 'a' },
       swarmHost: '127.0.0.1',
       swarmPort: 0,
+      swarmEncryption: 'required',
       keepSlots: 3,
       driftEveryMs: 21_600_000,
       programsOnStop: 'leave',

@@ -5,6 +5,7 @@ import { durationBetween } from '@starling/shared/durations.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
 import { machineId, projectName, regionName } from '@starling/shared/words.ts';
+import { type EncryptionMode, encryptionModes } from '@starling/swarm/swarm.ts';
 import { z } from 'zod';
 
 export interface AgentConfig {
@@ -21,6 +22,7 @@ export interface AgentConfig {
   swarmHost: string;
   /** 0 takes any free port. */
   swarmPort: number;
+  swarmEncryption: EncryptionMode;
   /** Slots to keep of each project, the current one included. */
   keepSlots: number;
   /** What slots and packs may take together, in bytes; 0 is no limit. */
@@ -100,6 +102,7 @@ const variables = z.object({
   STARLING_VERSION_PUBLIC_KEYS: paths,
   STARLING_SWARM_HOST: z.string().min(1).default('127.0.0.1'),
   STARLING_SWARM_PORT: port.default(0),
+  STARLING_SWARM_ENCRYPTION: z.enum(encryptionModes).default('required'),
   STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
   STARLING_KEEP_BYTES: z.union([z.literal('0').transform(() => 0), byteSize]).default(0),
   STARLING_BASE_COPIES: copies.default({}),
@@ -141,6 +144,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     versionKeys: trustedKeys('version-key', 'STARLING_VERSION_PUBLIC_KEYS', values.STARLING_VERSION_PUBLIC_KEYS),
     swarmHost: values.STARLING_SWARM_HOST,
     swarmPort: values.STARLING_SWARM_PORT,
+    swarmEncryption: values.STARLING_SWARM_ENCRYPTION,
     keepSlots: values.STARLING_KEEP_SLOTS,
     keepBytes: values.STARLING_KEEP_BYTES,
     baseCopies: values.STARLING_BASE_COPIES,

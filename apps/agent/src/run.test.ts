@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
+import { LaneKeys } from '@starling/swarm/lane-keys.ts';
 import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeHub } from './testing/fake-hub.ts';
@@ -57,9 +59,13 @@ describe('the agent process', () => {
     const tree = { 'run.sh': 'exec sleep 600\n', data: 'starling '.repeat(350_000) };
     const build = sampleBuild('a1', tree, { command: 'exec sh run.sh' });
     await publish(scene.folder, build);
-    const seeder = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10 });
+    const secret = randomBytes(32).toString('base64');
+    const keys = new LaneKeys();
+    keys.set('hello', [secret]);
+    const encryption = { mode: 'required' as const, keys };
+    const seeder = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10, encryption });
     await seeder.join(build.pack, join(scene.folder, 'packs', build.packSha256));
-    scene.hub.publishKey(sampleKey(1, build.target));
+    scene.hub.publishKey(sampleKey(1, build.target, { swarm: { secret, madeAt: 1 } }));
     await scene.hub.until('an announcement', ({ frames }) => frames.some(({ type }) => type === 'announce'));
     scene.hub.send({ type: 'peers', infoHash: build.infoHash, peers: [seeder.address] });
     await scene.hub.untilStep('COMMITTED', 1);

@@ -252,6 +252,7 @@ const hub = z
     STARLING_PORT: port.default(0),
     STARLING_SWARM_HOST: z.string().default('127.0.0.1'),
     STARLING_SWARM_PORT: port.default(0),
+    STARLING_SWARM_ENCRYPTION: z.enum(['required', 'preferred', 'off']).default('required'),
     STARLING_CONTROL_URL: apiUrl,
     STARLING_ENROLMENT_TOKEN_FILE: z.string().min(1).optional(),
     STARLING_IDENTITY_PUBLIC_KEYS: fileTexts,

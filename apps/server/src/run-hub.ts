@@ -42,7 +42,11 @@ export async function runHub(config: HubConfig): Promise<void> {
     region,
     dataDir: config.STARLING_DATA,
     listen: { host: config.STARLING_HOST, port: config.STARLING_PORT },
-    swarm: { host: config.STARLING_SWARM_HOST, port: config.STARLING_SWARM_PORT },
+    swarm: {
+      host: config.STARLING_SWARM_HOST,
+      port: config.STARLING_SWARM_PORT,
+      encryption: config.STARLING_SWARM_ENCRYPTION,
+    },
     trusted: {
       manifests: config.STARLING_MANIFEST_PUBLIC_KEYS,
       versionKeys: config.STARLING_VERSION_PUBLIC_KEYS,

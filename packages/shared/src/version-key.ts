@@ -17,6 +17,9 @@ const target = z.object({
 });
 export type Target = z.infer<typeof target>;
 
+/** 32 bytes. */
+const secret = z.base64().length(44);
+
 const signature = z.object({ keyId: z.string().max(64), value: z.string().max(128) });
 
 export const versionKey = z.object({
@@ -46,6 +49,11 @@ export const versionKey = z.object({
   quarantined: z.array(buildId).max(256),
   /** When machines may be touched, where that is not always; deployments that `passes` names are not kept waiting. */
   maintenance: z.object({ rules: maintenanceRules, passes: z.array(z.number().int().positive()).max(8) }).optional(),
+  /**
+   * What members of the region's swarms prove to each other that they know, and encrypt by; `earlier` is still taken from
+   * those that have not got this key yet. Shown to nobody: see `forPeople`.
+   */
+  swarm: z.object({ secret, earlier: secret.optional(), madeAt: z.number().int() }).optional(),
   signature,
 });
 export type VersionKey = z.infer<typeof versionKey>;
@@ -124,7 +132,17 @@ export function buildsNamedBy(key: UnsignedVersionKey): { build: string; manifes
   return [...new Map(named.map(({ build, manifestDigest }) => [manifestDigest, { build, manifestDigest }])).values()];
 }
 
-/** Whether two keys say the same, apart from their number, times and signature. */
+/** A key without what must be shown to nobody; every way to people goes through here. */
+export function forPeople({ swarm: _, ...shown }: VersionKey): Omit<VersionKey, 'swarm'> {
+  return shown;
+}
+
+/** The secrets that a key brings, the newest first, base64. */
+export function swarmSecretsOf({ swarm }: UnsignedVersionKey): string[] {
+  return swarm ? [swarm.secret, ...(swarm.earlier ? [swarm.earlier] : [])] : [];
+}
+
+/** Whether two keys say the same, apart from their number, times, secret and signature. */
 export function sameStatement(a: UnsignedVersionKey, b: UnsignedVersionKey): boolean {
   const statement = ({ stable, candidate, prefetch, quarantined, maintenance }: UnsignedVersionKey) =>
     canonicalJson({ stable, candidate, prefetch, quarantined, maintenance });

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { IntakeTally } from './intake-tally.ts';
 import { Intake, type IntakeEnd } from './lane-intake.ts';
+import type { LaneOffer } from './lane-keys.ts';
 import type { LaneLimits } from './lane-limits.ts';
 import { Outlet, type OutletNews } from './lane-outlet.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -33,6 +34,10 @@ export interface ExchangeParts {
   onStockPeers: (peers: SwarmPeer[]) => void;
   /** A member sent a piece that is not what it should be; it is not spoken to again for a while. */
   onBadPeer: (peer: SwarmPeer, piece: number) => void;
+  /** The keys to call a member with, one after another; undefined is in clear. None at all: nobody is called. */
+  offers: () => (LaneOffer | undefined)[];
+  /** A member knew none of the keys; it is not called again for a while. */
+  onUnproven: (peer: SwarmPeer) => void;
   /** The pack's file cannot be read or written. */
   onFileError: (error: Error) => void;
 }
@@ -47,6 +52,8 @@ interface Source {
   /** Calls in a row that were taken and ended without a word. */
   silentEnds: number;
   stockUntil: number;
+  /** Which of the keys it is to be called with. */
+  offer: number;
 }
 
 const maxPauseMs = 10_000;
@@ -206,15 +213,17 @@ export class LaneExchange {
     for (const [address, source] of this.#sources) {
       if (source.intake || now < source.retryAt || now < source.stockUntil) continue;
       if (now < (this.#distrusted.get(address) ?? 0) || !mayConnect()) continue;
-      source.intake = this.#call(source);
+      const offers = this.#parts.offers();
+      if (offers.length === 0) return;
+      source.intake = this.#call(source, offers[source.offer % offers.length]);
       this.#intakes.add(source.intake);
     }
   }
 
-  #call(source: Source): Intake {
+  #call(source: Source, offer: LaneOffer | undefined): Intake {
     const { infoHash, member, book, buffers, limits } = this.#parts;
     return new Intake({
-      ...{ peer: source.peer, infoHash, member, book, buffers, limits },
+      ...{ peer: source.peer, offer, infoHash, member, book, buffers, limits },
       events: {
         onOpen: (intake) => this.#onOpen(source, intake),
         onHave: (intake, piece) => {
@@ -256,12 +265,23 @@ export class LaneExchange {
     if (why === 'closed' && this.#parts.book.isComplete) Object.assign(source, { failures: 0, retryAt: 0 });
     if (why === 'self') source.retryAt = Number.POSITIVE_INFINITY;
     if (why === 'silent') source.silentEnds += 1;
+    if (why === 'unproven') this.#onUnproven(source, now);
+    // Without a word: it may be one that takes calls in clear alone, when such are made at all.
+    else if (!intake.isOpen && intake.isSealed && why !== 'full') source.offer += 1;
     // One that was killed while it took the call looks like a stock client, once.
     if (why === 'foreign' || why === 'otherVersion' || source.silentEnds >= 2) {
       source.stockUntil = now + limits.stockMs;
       this.#tellStockPeers();
     }
     this.#fillAll();
+  }
+
+  /** The other keys are tried at once, for the secret may just have changed; then it is left alone. */
+  #onUnproven(source: Source, now: number): void {
+    source.offer += 1;
+    const isLast = source.offer % Math.max(1, this.#parts.offers().length) === 0;
+    source.retryAt = isLast ? now + this.#parts.limits.unprovenMs : now;
+    if (isLast) this.#parts.onUnproven(source.peer);
   }
 
   /** Which lanes lead to neighbours, and what those have. */
@@ -452,7 +472,7 @@ export class LaneExchange {
 
 const newSource = (peer: SwarmPeer): Source => ({
   ...{ peer, isNear: false, intake: undefined },
-  ...{ failures: 0, retryAt: 0, silentEnds: 0, stockUntil: 0 },
+  ...{ failures: 0, retryAt: 0, silentEnds: 0, stockUntil: 0, offer: 0 },
 });
 
 export function addressOf({ host, port }: SwarmPeer): string {

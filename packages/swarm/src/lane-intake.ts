@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type OnReadOpts, type Socket } from 'node:net';
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { FrameReader } from './frame-reader.ts';
 import {
@@ -14,20 +14,23 @@ import {
   pieceBytes,
   unpackBits,
 } from './lane-frames.ts';
+import type { LaneOffer } from './lane-keys.ts';
 import type { LaneLimits } from './lane-limits.ts';
 import { LaneMail } from './lane-mail.ts';
+import { callSealed, isUnproven } from './lane-tls.ts';
 import { monotonicMs } from './monotonic.ts';
 import type { PieceBook } from './piece-book.ts';
 import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 
 /**
  * Why a lane ended. `foreign`: the other side speaks something else. `silent`: it took the call and hung up without a
- * word, as stock clients do.
+ * word, as stock clients do. `unproven`: it does not know the key.
  */
 export type IntakeEnd =
   | 'closed'
   | 'foreign'
   | 'silent'
+  | 'unproven'
   | 'defect'
   | 'quiet'
   | 'stalled'
@@ -46,6 +49,8 @@ export interface IntakeEvents {
 
 export interface IntakeParts {
   peer: SwarmPeer;
+  /** The key that it is called with; in clear without. */
+  offer: LaneOffer | undefined;
   infoHash: string;
   /** This member's own name. */
   member: string;
@@ -103,7 +108,7 @@ export class Intake {
   #end: IntakeEnd | undefined;
 
   constructor(parts: IntakeParts) {
-    const { peer, limits, book } = parts;
+    const { peer, offer, limits, book } = parts;
     this.#parts = parts;
     this.peer = peer;
     this.sourceHas = new Uint8Array(book.shape.pieceCount);
@@ -114,21 +119,25 @@ export class Intake {
       placeFor: (frame) => this.#placeFor(frame),
       onData: (frame) => this.#onData(frame),
     });
-    this.#socket = connect({
-      ...peer,
-      noDelay: true,
-      onread: {
-        buffer: () => (this.#current = this.#nextPlace()),
-        callback: (bytes) => this.#onBytes(bytes),
-      },
-    });
+    const onread: OnReadOpts = {
+      buffer: () => (this.#current = this.#nextPlace()),
+      callback: (bytes) => this.#onBytes(bytes),
+    };
+    this.#socket = offer ? callSealed(peer, offer, onread) : connect({ ...peer, noDelay: true, onread });
     this.#mail = new LaneMail(this.#socket, limits.newsMs);
-    this.#socket.once('connect', () => {
+    this.#socket.once(offer ? 'secureConnect' : 'connect', () => {
       this.#say(encodeHello({ answer: 'welcome', ...this.#identity() }));
     });
-    this.#socket.on('error', () => this.#socket.destroy());
+    this.#socket.on('error', (error) => {
+      if (offer && isUnproven(error)) this.#end ??= 'unproven';
+      this.#socket.destroy();
+    });
     this.#socket.once('close', () => this.#closed());
     this.#helloTimer = setTimeout(() => this.close('quiet'), limits.helloTimeoutMs).unref();
+  }
+
+  get isSealed(): boolean {
+    return this.#parts.offer !== undefined;
   }
 
   /** Asks for a piece; `onPiece`, `onLater` or the end of the lane follows. */
@@ -357,7 +366,7 @@ export class Intake {
     this.#parts.buffers.forget(this.#onRoom);
     this.#drop();
     const wasReached = this.#socket.bytesWritten > 0 && this.#socket.bytesRead === 0;
-    this.#end ??= !this.isOpen && wasReached ? 'silent' : 'closed';
+    this.#end ??= !this.isOpen && wasReached && !this.isSealed ? 'silent' : 'closed';
     this.#parts.events.onEnd(this, this.#end);
   }
 }

@@ -40,6 +40,8 @@ export interface LaneLimits {
   helloTimeoutMs: number;
   /** How long a member that sent bad bytes is not connected to again. */
   distrustMs: number;
+  /** How long a member is not called again with which no key was common. */
+  unprovenMs: number;
   /** How long a member that answered no lane is only spoken to as a stock client. */
   stockMs: number;
   tickMs: number;
@@ -66,6 +68,7 @@ export const defaultLaneLimits: LaneLimits = {
   stalledAfterMs: 60_000,
   helloTimeoutMs: 5_000,
   distrustMs: 600_000,
+  unprovenMs: 60_000,
   stockMs: 60_000,
   tickMs: 250,
 };

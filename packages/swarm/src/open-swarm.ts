@@ -6,10 +6,12 @@ import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import WebTorrent from 'webtorrent';
 import { fileError } from './file-error.ts';
-import { greet } from './lane-door.ts';
+import { type DoorEvents, greet } from './lane-door.ts';
 import { LaneExchange } from './lane-exchange.ts';
 import type { PackShape } from './lane-frames.ts';
+import type { LaneKeys, LaneOffer } from './lane-keys.ts';
 import { defaultLaneLimits, type LaneLimits } from './lane-limits.ts';
+import { acceptSealed } from './lane-tls.ts';
 import { type Look, PackFile } from './pack-file.ts';
 import { PackMembership } from './pack-membership.ts';
 import { PieceBook } from './piece-book.ts';
@@ -85,7 +87,7 @@ class OpenSwarm implements Swarm {
     pool.tcpServer.on('connection', (socket: Socket) => this.#accept(socket, pool._onTCPConnectionBound));
   }
 
-  async join(pack: Pack, filePath: string, { ranges }: JoinOptions = {}): Promise<Membership> {
+  async join(pack: Pack, filePath: string, { ranges, project }: JoinOptions = {}): Promise<Membership> {
     const defect = checkTorrent(pack);
     if (defect) {
       throw new StarlingError('INVALID_INPUT', `pack ${pack.sha256}: the torrent ${defect}`, {
@@ -104,7 +106,7 @@ class OpenSwarm implements Swarm {
       const file = await PackFile.open(filePath, pack.sizeBytes, pieceLength).catch((error: unknown) => {
         throw fileError(filePath, error);
       });
-      const membership = await this.#joinWith(pack, file, shape, wanted).catch(async (error: unknown) => {
+      const membership = await this.#joinWith(pack, file, shape, wanted, project).catch(async (error: unknown) => {
         await file.closed().catch(() => undefined);
         throw error;
       });
@@ -120,7 +122,13 @@ class OpenSwarm implements Swarm {
     return this.#closed;
   }
 
-  async #joinWith(pack: Pack, file: PackFile, shape: PackShape, wanted: Uint8Array | undefined): Promise<Membership> {
+  async #joinWith(
+    pack: Pack,
+    file: PackFile,
+    shape: PackShape,
+    wanted: Uint8Array | undefined,
+    project: string | undefined,
+  ): Promise<Membership> {
     const { infoHash } = pack.torrent;
     const digests = pieceDigests(pack).map((digest) => digest.toString('hex'));
     const look: Look = (place) => this.#checker.look(place);
@@ -136,7 +144,9 @@ class OpenSwarm implements Swarm {
     const lanes = new LaneExchange({
       ...{ infoHash, member: this.#member, self: this.address, book, file, digests, mayConnect },
       ...{ buffers: this.#buffers, checker: this.#checker, uplink: this.#uplink, limits: this.#limits },
-      onStockPeers: (peers) => stock.setPeers(peers),
+      offers: () => this.#offers(project, infoHash),
+      onUnproven: (peer) => this.#options.onUnproven?.({ ...peer, hasCalled: false }),
+      onStockPeers: (peers) => this.#speaksClear && stock.setPeers(peers),
       onBadPeer: (peer, piece) => this.#options.onBadPeer?.({ peer, infoHash, piece }),
       onFileError: onError,
     });
@@ -145,6 +155,21 @@ class OpenSwarm implements Swarm {
     this.#memberships.set(infoHash, membership);
     await stock.ready();
     return membership;
+  }
+
+  get #speaksClear(): boolean {
+    return this.#options.encryption?.mode !== 'required';
+  }
+
+  /** The keys that lanes are encrypted by, or undefined where none is. */
+  get #keys(): LaneKeys | undefined {
+    const { mode, keys } = this.#options.encryption ?? {};
+    return mode === 'off' ? undefined : keys;
+  }
+
+  #offers(project: string | undefined, infoHash: string): (LaneOffer | undefined)[] {
+    const sealed = project === undefined ? [] : (this.#keys?.offersFor(project, infoHash) ?? []);
+    return this.#speaksClear ? [...sealed, undefined] : sealed;
   }
 
   #onLeave(infoHash: string): void {
@@ -177,7 +202,8 @@ class OpenSwarm implements Swarm {
     this.#incoming.add(socket);
     socket.once('close', () => this.#incoming.delete(socket));
     const isFull = () => this.#closing.signal.aborted || this.#connectionCount() > this.#options.maxConnections;
-    greet(socket, this.#limits.helloTimeoutMs, {
+    const { helloTimeoutMs } = this.#limits;
+    const clear: Omit<DoorEvents, 'onSealed'> = {
       refuse: ({ infoHash, member, pieceCount }) => {
         if (member === this.#member) return 'self';
         const lanes = this.#memberships.get(infoHash)?.lanes;
@@ -187,6 +213,34 @@ class OpenSwarm implements Swarm {
       onLane: (calling, { infoHash, member }, head) =>
         this.#memberships.get(infoHash)?.lanes.accept(calling, head, member),
       onOther: (calling) => (isFull() ? calling.destroy() : onStockClient(calling)),
+    };
+    const { onUnproven } = this.#options;
+    const keys = this.#keys;
+    if (!keys) {
+      greet(socket, helloTimeoutMs, clear);
+      return;
+    }
+    const { remoteAddress: host = '', remotePort: port = 0 } = socket;
+    const unproven = () => onUnproven?.({ host, port, hasCalled: true });
+    const onSealed = (calling: Socket) =>
+      acceptSealed(calling, keys, helloTimeoutMs, {
+        onUnproven: unproven,
+        onOpen: (sealed, infoHash) =>
+          greet(sealed, helloTimeoutMs, {
+            refuse: (hello) => (hello.infoHash === infoHash ? clear.refuse(hello) : 'unknownPack'),
+            onLane: clear.onLane,
+            onOther: (other) => other.destroy(),
+          }),
+      });
+    const refuseClear = (calling: Socket) => {
+      unproven();
+      calling.destroy();
+    };
+    greet(socket, helloTimeoutMs, {
+      ...(this.#speaksClear
+        ? clear
+        : { refuse: () => undefined, onLane: (calling) => refuseClear(calling), onOther: refuseClear }),
+      onSealed,
     });
   }
 

@@ -1,7 +1,12 @@
 import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
+import type { LaneKeys } from './lane-keys.ts';
 
 // The narrow door to the swarm: agents and hubs know only this, and which engine moves the bytes stays behind it.
+
+/** Whether members are spoken to encrypted alone, encrypted where they can, or in clear. */
+export const encryptionModes = ['required', 'preferred', 'off'] as const;
+export type EncryptionMode = (typeof encryptionModes)[number];
 
 export interface SwarmOptions {
   /** The address to listen on and to tell others. */
@@ -12,6 +17,20 @@ export interface SwarmOptions {
   maxConnections: number;
   /** A member sent bytes that are not those of the pack. It was let go and is not asked again for ten minutes. */
   onBadPeer?: (bad: BadPeer) => void;
+  /**
+   * Lanes are encrypted, and both sides prove that they know a secret of `keys`. 'required': members that do not are not
+   * served and not asked, stock clients neither. 'preferred': they are, in clear. Left out it is 'off': all is in clear.
+   */
+  encryption?: { mode: EncryptionMode; keys: LaneKeys };
+  /** Somebody did not prove it: a member that was called with all keys that may be, or whoever called from there. */
+  onUnproven?: (unproven: Unproven) => void;
+}
+
+export interface Unproven {
+  host: string;
+  port: number;
+  /** Whether it called, from a port that says nothing. */
+  hasCalled: boolean;
 }
 
 export interface BadPeer {
@@ -29,6 +48,8 @@ export interface JoinOptions {
    * Without it the whole pack is wanted; an empty list wants nothing and only serves what is in the file.
    */
   ranges?: readonly ByteRange[];
+  /** Whose secret other members are called with; without it none is called that wants a proof. */
+  project?: string;
 }
 
 export interface Progress {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,7 @@ import type { HubOrder } from './hub-process.ts';
 // A hub and some agents as real processes that can be killed and started again, and builds that differ a little.
 
 const signing = { manifest: generateSigningKey(), key: generateSigningKey(), agent: generateSigningKey() };
+const swarmSecret = randomBytes(32).toString('base64');
 const patienceMs = 240_000;
 
 /** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
@@ -175,6 +176,7 @@ export class KillFleet {
       candidate: null,
       prefetch: [],
       quarantined: [],
+      swarm: { secret: swarmSecret, madeAt: 1 },
     });
     const path = join(this.folder, 'keys.json');
     await writeFile(`${path}.new`, JSON.stringify([key]));
@@ -246,6 +248,7 @@ export class KillFleet {
         tokenFile: join(this.folder, 'token'),
         swarmHost: '127.0.0.1',
         swarmPort: 0,
+        swarmEncryption: 'required',
         keepSlots: 3,
         keepBytes: 0,
         baseCopies: {},

@@ -24,7 +24,7 @@ await startHub({
   region: 'eu',
   dataDir: order.dataDir,
   listen: { host: '127.0.0.1', port: order.port },
-  swarm: { host: '127.0.0.1', port: 0 },
+  swarm: { host: '127.0.0.1', port: 0, encryption: 'required' },
   trusted: order.trusted,
   keys: {
     list: async () => keys(),

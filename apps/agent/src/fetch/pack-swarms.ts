@@ -169,7 +169,12 @@ export class PackSwarms {
     const { pack } = held;
     try {
       const ranges = [...held.ranges];
-      held.membership = await this.#options.swarm.join(pack, this.path(pack.sha256), { ranges });
+      // Whose key it is does not matter, as long as others of the project have it too.
+      const [project] = held.holders;
+      held.membership = await this.#options.swarm.join(pack, this.path(pack.sha256), {
+        ranges,
+        ...(project !== undefined && { project }),
+      });
       held.toldRanges = ranges.length;
     } catch (thrown) {
       this.#held.delete(pack.sha256);

@@ -49,6 +49,7 @@ export class Scene {
       versionKeys: new TrustedKeys('version-key', [versionKeyPair.publicPem]),
       swarmHost: '127.0.0.1',
       swarmPort: 0,
+      swarmEncryption: 'required',
       keepSlots: 3,
       keepBytes: 0,
       baseCopies: {},

@@ -1,4 +1,3 @@
-import type { VersionKey } from '@starling/shared/version-key.ts';
 import { asc, desc, eq, sql } from 'drizzle-orm';
 import { builds, deployments, jobs, projects } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
@@ -8,7 +7,7 @@ import type { Caller, Context } from './context.ts';
 import { deploymentColumns } from './deployment-columns.ts';
 import { jobColumns } from './job-columns.ts';
 import { projectColumns } from './projects.ts';
-import { keysOfRegion } from './region-keys.ts';
+import { keysOfRegion, type ShownKey } from './region-keys.ts';
 import { somewhere, visibleIn } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
@@ -59,7 +58,7 @@ async function cellsOf(database: Database) {
   };
 }
 
-const desiredBuildOf = (key: VersionKey | undefined) => key?.candidate?.build ?? key?.stable?.build ?? null;
+const desiredBuildOf = (key: ShownKey | undefined) => key?.candidate?.build ?? key?.stable?.build ?? null;
 
 async function readOverview(database: Database, ctx: Context & { caller: Caller }) {
   const { rows, fleet } = await cellsOf(database);

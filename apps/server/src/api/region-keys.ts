@@ -1,6 +1,6 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
-import type { VersionKey } from '@starling/shared/version-key.ts';
+import { forPeople, type VersionKey } from '@starling/shared/version-key.ts';
 import { eq } from 'drizzle-orm';
 import { versionKeys } from '../../../../drizzle/schema/index.ts';
 import type { Database } from '../db/connect.ts';
@@ -13,8 +13,11 @@ export interface VersionKeySource {
   list(region: string): Promise<VersionKey[]>;
 }
 
+/** As it may be shown. */
+export type ShownKey = ReturnType<typeof forPeople>;
+
 export interface KeysOfRegion {
-  keys: VersionKey[];
+  keys: ShownKey[];
   /** Why these are only the keys that were written last, as far as is known; null when they are what is there. */
   error: string | null;
 }
@@ -35,10 +38,10 @@ export async function keysOfRegion(
   });
   try {
     const keys = await Promise.race([source.list(region), tooLate]);
-    return { keys, error: null };
+    return { keys: keys.map(forPeople), error: null };
   } catch (thrown) {
     const rows = await database.select().from(versionKeys).where(eq(versionKeys.region, region));
-    return { keys: rows.map(({ document }) => document), error: messageOf(thrown) };
+    return { keys: rows.map(({ document }) => forPeople(document)), error: messageOf(thrown) };
   } finally {
     tooLate.catch(() => {});
     answered.abort();

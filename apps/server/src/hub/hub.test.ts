@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { LaneKeys } from '@starling/swarm/lane-keys.ts';
 import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeBuild, makeKey, sessionOf, sha256, startTestHub, TestAgent, temporaryFolder, until } from './test-hub.ts';
@@ -163,6 +165,35 @@ describe('a hub and its packs', () => {
     membership.setPeers(agent.of('peers').at(-1)?.peers ?? []);
     await membership.whenComplete(new AbortController().signal);
     expect(membership.progress().bytesDone).toBe(6_000_000);
+  });
+
+  it('seeds it, where that is required, only to members that have the secret of its key', async () => {
+    const build = makeBuild(3_000_000);
+    const swarm = { secret: randomBytes(32).toString('base64'), madeAt: 1 };
+    const options = { swarm: { host: '127.0.0.1', port: 0, encryption: 'required' as const } };
+    const { keys, blobs, get, health } = await startTestHub({ options });
+    blobs.add(build);
+    keys.put(makeKey(1, build, { swarm }));
+    await until(async () => (await get(`/packs/${build.pack.sha256}`)).status === 200);
+    await until(async () => (await health()).builds[0]?.state === 'SEEDING');
+    const seeder = (await health()).swarm;
+    const fetchWith = async (secret: string) => {
+      const known = new LaneKeys();
+      known.set('hello', [secret]);
+      const encryption = { mode: 'required' as const, keys: known };
+      const member = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10, encryption });
+      onTestFinished(() => member.close());
+      const path = join(await temporaryFolder(), 'pack');
+      const membership = await member.join(build.pack, path, { project: 'hello' });
+      membership.setPeers([seeder]);
+      return membership;
+    };
+    const stranger = await fetchWith(randomBytes(32).toString('base64'));
+    await until(async () => (await health()).trust.callsWithoutKey === 1);
+    const friend = await fetchWith(swarm.secret);
+    await friend.whenComplete(new AbortController().signal);
+    expect(stranger.progress().bytesHere).toBe(0);
+    expect(JSON.stringify(await health())).not.toContain(swarm.secret);
   });
 
   it('answers ranges of a pack, with a session only', async () => {

@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { maxFrameBytes } from '@starling/shared/hub-protocol.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
-import { buildsNamedBy, type VersionKey } from '@starling/shared/version-key.ts';
+import { buildsNamedBy, swarmSecretsOf, type VersionKey } from '@starling/shared/version-key.ts';
+import { LaneKeys } from '@starling/swarm/lane-keys.ts';
 import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import type { Swarm } from '@starling/swarm/swarm.ts';
 import { WebSocketServer } from 'ws';
@@ -21,6 +22,7 @@ import { ReportQueue } from './report-queue.ts';
 import { Revocations } from './revocations.ts';
 import { Shelf } from './shelf.ts';
 import { SwarmEyes } from './swarm-eyes.ts';
+import { SwarmTrust } from './swarm-trust.ts';
 import { Tracker } from './tracker.ts';
 
 const maxReports = 100_000;
@@ -39,10 +41,15 @@ const farewellMs = 1_000;
  */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   await mkdir(options.dataDir, { recursive: true });
-  const { host, port, maxConnections = maxSwarmConnections } = options.swarm;
-  const swarm = await openSwarm({ host, port, maxConnections });
+  const { host, port, maxConnections = maxSwarmConnections, encryption: mode = 'off' } = options.swarm;
+  const laneKeys = new LaneKeys();
+  const trust = new SwarmTrust(options.clock, options.log);
+  const swarm = await openSwarm({
+    ...{ host, port, maxConnections, encryption: { mode, keys: laneKeys } },
+    onUnproven: (unproven) => trust.refused(unproven),
+  });
   try {
-    return await new Hub(options, swarm).start();
+    return await new Hub(options, swarm, laneKeys, trust).start();
   } catch (thrown) {
     await swarm.close();
     throw thrown;
@@ -53,6 +60,8 @@ class Hub implements RunningHub {
   url = '';
   readonly #options: HubOptions;
   readonly #swarm: Swarm;
+  readonly #laneKeys: LaneKeys;
+  readonly #trust: SwarmTrust;
   readonly #stopping = new AbortController();
   readonly #keys: KnownKeys;
   readonly #shelf: Shelf;
@@ -70,10 +79,12 @@ class Hub implements RunningHub {
   /** Why the key store cannot be followed, and since when. */
   #keysTrouble: { why: string; since: Date } | undefined;
 
-  constructor(options: HubOptions, swarm: Swarm) {
+  constructor(options: HubOptions, swarm: Swarm, laneKeys: LaneKeys, trust: SwarmTrust) {
     const { name, region, dataDir, blobs, control, clock, log, trusted } = options;
     this.#options = options;
     this.#swarm = swarm;
+    this.#laneKeys = laneKeys;
+    this.#trust = trust;
     this.#keys = new KnownKeys(
       region,
       new TrustedKeys('version-key', trusted.versionKeys),
@@ -278,6 +289,7 @@ class Hub implements RunningHub {
   }
 
   #useKeys(): void {
+    for (const key of this.#keys.all()) this.#laneKeys.set(key.project, swarmSecretsOf(key));
     this.#shelf.name(this.#keys.all().flatMap((key) => buildsNamedBy(key)));
     if (this.#areKeysKnown) return;
     this.#areKeysKnown = true;
@@ -297,6 +309,7 @@ class Hub implements RunningHub {
       region,
       swarm: this.#swarm.address,
       agents: this.#agents.count,
+      trust: this.#trust.describe(),
       keys: {
         error: this.#keysTrouble?.why ?? (this.#areKeysKnown ? '' : 'not known yet'),
         /** Since when their store is away; what is known is handed out meanwhile. */

@@ -4,6 +4,7 @@ import type { Clock } from '@starling/shared/clock.ts';
 import type { AgentEnrolment } from '@starling/shared/enrolment.ts';
 import type { HubReport } from '@starling/shared/hub-protocol.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
+import type { EncryptionMode } from '@starling/swarm/swarm.ts';
 import type { Logger } from '../lib/log.ts';
 
 // What a hub needs of the rest of Starling; `main.ts` fills it.
@@ -57,8 +58,8 @@ export interface HubOptions {
   dataDir: string;
   /** Where agents connect; port 0 takes any free one. */
   listen: { host: string; port: number };
-  /** Where other members of the swarm connect; port 0 takes any free one. */
-  swarm: { host: string; port: number; maxConnections?: number };
+  /** Where other members of the swarm connect, port 0 takes any free one; 'off' without another encryption. */
+  swarm: { host: string; port: number; maxConnections?: number; encryption?: EncryptionMode };
   /** Public keys (PEM) trusted for manifests, for version keys and for the credentials of agents. */
   trusted: { manifests: readonly string[]; versionKeys: readonly string[]; agentCredentials: readonly string[] };
   keys: KeySource;

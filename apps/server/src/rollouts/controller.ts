@@ -16,6 +16,7 @@ import { type DeploymentFact, keyLifetimeMs, statementFor } from './desired-key.
 import type { AfterTasks } from './end-with-tasks.ts';
 import { nextStep } from './next-step.ts';
 import type { Analysis, DeploymentRows, RunningDeployment } from './ports.ts';
+import { isSecretDue, swarmSecretAfter } from './swarm-secret.ts';
 
 export interface ControllerOptions {
   rows: DeploymentRows;
@@ -152,8 +153,9 @@ async function writeKeys(
         issuedAt: nowMs,
         expiresAt: nowMs + keyLifetimeMs,
         ...statement,
+        swarm: swarmSecretAfter(current?.swarm, nowMs),
       };
-      const fresh = current && current.expiresAt - nowMs > keyLifetimeMs / 2;
+      const fresh = current && current.expiresAt - nowMs > keyLifetimeMs / 2 && !isSecretDue(current.swarm, nowMs);
       if (current && fresh && sameStatement(current, next)) return;
       if (!current && !statement.stable && !statement.candidate) return;
       if (await keys.put(signer.sign(next), current?.sequence ?? 0)) {
