@@ -36,10 +36,7 @@ export async function run(commandLine: string[]): Promise<void> {
   });
   const folder = await mkdtemp(join(values.folder, 'starling-swarm-bench-'));
   try {
-    const { present, versions } = await presentOf(
-      contestants,
-      values.only.split(/,(?! )/),
-    );
+    const { present, versions } = await presentOf(contestants, values.only.split(/,(?! )/));
     const seedFile = join(folder, 'pack');
     const pack = await writePack(seedFile, Number(values.mebibytes) * MiB);
     const measured: Measured[] = [];

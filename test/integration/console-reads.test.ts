@@ -2,7 +2,14 @@ import { grantToken } from '@starling/server/accounts/tokens.ts';
 import { systemClock } from '@starling/shared/clock.ts';
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { approvals, deploymentGates, deployments, projects, replicas } from '../../drizzle/schema/index.ts';
+import {
+  approvals,
+  deploymentGates,
+  deployments,
+  projects,
+  replicas,
+  versionKeys,
+} from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { addBuild, addJob, addProject, addRegions } from '../postgres/sample-rows.ts';
@@ -12,6 +19,7 @@ import { addBuild, addJob, addProject, addRegions } from '../postgres/sample-row
 const test = useFreshDatabase();
 let api: TestApi;
 const as = (name: string) => api.as(`${name}-token`);
+const swarmSecret = Buffer.alloc(32, 7).toString('base64');
 
 beforeAll(async () => {
   await addRegions(test.database, ['eu', 'us']);
@@ -30,8 +38,11 @@ beforeAll(async () => {
     candidate: null,
     prefetch: [],
     quarantined: ['shop@aaaaaaaaaaaa'],
+    swarm: { secret: swarmSecret, madeAt: issuedAt },
     signature: { keyId: 'k', value: 'v' },
   });
+  const document = keyOf('shop', 'us');
+  await test.database.insert(versionKeys).values({ project: 'shop', region: 'us', sequence: 7, document });
   api = await startTestApi(test.database, {
     versionKeys: {
       list: async (region) => {
@@ -140,6 +151,10 @@ describe('regions.list', () => {
       { project: 'shop', stable: 'shop@0123456789ab', quarantined: 1 },
     ]);
     expect(us).toMatchObject({ machines: 0, hubs: [], keysError: 'etcd is away', store: { lastFailure: 'no space' } });
+    expect(us!.keys).toMatchObject([{ project: 'shop', sequence: 7 }]);
+    const shown = JSON.stringify([eu, us, await as('ada').overview.get.query()]);
+    expect(shown).toContain('shop@0123456789ab');
+    expect(shown).not.toContain(swarmSecret);
     expect((await as('zoe').regions.list.query())[0]!.keys.map(({ project }) => project)).toEqual(['books']);
   });
 });

@@ -190,6 +190,20 @@ describe('the rollout controller', () => {
     );
   });
 
+  it('gives each region a secret for its swarms, which stays over the keys that follow', async () => {
+    await fold('eu', { machines: [machine('m1')] });
+    await deploy(buildA);
+    start();
+    await whenKeys((key) => key.sequence === 1);
+    const secrets = async () => Promise.all(['eu', 'us'].map(async (region) => (await keyOf(region))?.swarm?.secret));
+    const [eu, us] = await secrets();
+    expect(Buffer.from(eu ?? '', 'base64')).toHaveLength(32);
+    expect(us).not.toBe(eu);
+    await test.database.update(deployments).set({ status: 'SUCCEEDED' });
+    await whenKeys((key) => key.sequence === 2);
+    expect(await secrets()).toEqual([eu, us]);
+  });
+
   it('takes the candidate away when machines fail, with their reason', async () => {
     await fold('us', { machines: [machine('m1'), machine('m2')] });
     const good = await deploy(buildA);
