@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 
@@ -20,6 +20,8 @@ const readyDeadlineMs = 60_000;
 const stopDeadlineMs = 20_000;
 const firstRestartMs = 250;
 const longestRestartMs = 10_000;
+/** With this code a program says that starting it again does not help. */
+const hopeless = 2;
 
 /**
  * One process of the local fleet: started again, with growing pauses, whenever it ends by itself. It holds an IPC
@@ -31,7 +33,7 @@ export class Child {
   readonly #clock: Clock;
   #process: ChildProcess | undefined;
   #wanted = false;
-  #ready = Promise.withResolvers<void>();
+  #ready = unheard();
   #ended: Promise<void> = Promise.resolve();
   #restarts = 0;
   readonly #restarting = new AbortController();
@@ -56,7 +58,7 @@ export class Child {
     return this;
   }
 
-  /** Resolves when the process that runs now is ready. */
+  /** Resolves when the process that runs now is ready. TIMEOUT, or what it said in the end when it ended for good reasons. */
   async ready(): Promise<void> {
     const deadline = new AbortController();
     try {
@@ -96,6 +98,7 @@ export class Child {
     const { program, programArguments, environment, logFile, saysReady } = this.#options;
     rotate(logFile);
     const log = openSync(logFile, 'a');
+    const saidBefore = fstatSync(log).size;
     const child = spawn(process.execPath, [program, ...programArguments], {
       env: environment,
       // A group of its own: Ctrl-C in the terminal reaches us alone, and we end the rest in order.
@@ -114,12 +117,15 @@ export class Child {
     const startedAt = this.#clock.now();
     this.#ended = new Promise((resolve) => {
       child.once('error', () => resolve());
-      child.once('exit', () => resolve());
+      child.once('exit', (code) => {
+        if (code === hopeless) this.#ready.reject(lastWords(this.name, logFile, saidBefore));
+        resolve();
+      });
     });
     void this.#ended.then(async () => {
       this.#process = undefined;
       if (!this.#wanted) return;
-      this.#ready = Promise.withResolvers();
+      this.#ready = unheard();
       // One that ran for a while is started again at once; one that keeps falling over gets growing pauses.
       this.#restarts = this.#clock.now() - startedAt > longestRestartMs ? 1 : this.#restarts + 1;
       await this.#clock.sleep(
@@ -129,6 +135,22 @@ export class Child {
       if (this.#wanted) this.#launch();
     });
   }
+}
+
+/** A promise that may be rejected while nobody waits for it. */
+function unheard(): PromiseWithResolvers<void> {
+  const made = Promise.withResolvers<void>();
+  made.promise.catch(() => {});
+  return made;
+}
+
+/** What a program said to people, its log's own lines left out. */
+function lastWords(name: string, logFile: string, from: number): StarlingError {
+  const lines = readFileSync(logFile).subarray(from).toString('utf8').trim().split('\n');
+  const [message = '', ...fix] = lines.filter((line) => !line.startsWith('{'));
+  return new StarlingError('CONFLICT', message || `${name} cannot be started; its log is ${logFile}`, {
+    ...(fix.length > 0 && { fix: fix.join('\n') }),
+  });
 }
 
 function rotate(logFile: string): void {

@@ -29,7 +29,8 @@ try {
   const error = databaseTrouble(thrown) ?? thrown;
   const fix = error instanceof StarlingError && error.fix ? `\n${error.fix}` : '';
   process.stderr.write(`starling-server ${role}: ${messageOf(error)}${fix}\n`);
-  process.exit(error instanceof StarlingError && error.code === 'INVALID_INPUT' ? 2 : 1);
+  // 2 where trying again does not help until somebody has changed something.
+  process.exit(error instanceof StarlingError && ['INVALID_INPUT', 'CONFLICT'].includes(error.code) ? 2 : 1);
 }
 
 function config() {
