@@ -8,6 +8,8 @@ export interface ChildOptions {
   /** A TypeScript program of this workspace and its arguments, run under this process's Node. */
   program: string;
   programArguments: string[];
+  /** For Node itself. */
+  nodeArguments?: string[];
   environment: Record<string, string>;
   logFile: string;
   /** Whether the program says over IPC that it is ready; otherwise it counts as ready once it runs. */
@@ -95,11 +97,11 @@ export class Child {
   }
 
   #launch(): void {
-    const { program, programArguments, environment, logFile, saysReady } = this.#options;
+    const { program, programArguments, nodeArguments = [], environment, logFile, saysReady } = this.#options;
     rotate(logFile);
     const log = openSync(logFile, 'a');
     const saidBefore = fstatSync(log).size;
-    const child = spawn(process.execPath, [program, ...programArguments], {
+    const child = spawn(process.execPath, [...nodeArguments, program, ...programArguments], {
       env: environment,
       // A group of its own: Ctrl-C in the terminal reaches us alone, and we end the rest in order.
       detached: true,

@@ -14,6 +14,8 @@ import { prepareSecrets, type Secrets } from './secrets.ts';
 
 export const localRegions = ['eu-west', 'us-east', 'ap-south'] as const;
 const host = '127.0.0.1';
+/** An agent is a guest on its machine. The same is in its unit and its launcher. */
+const littleMemory = { node: ['--max-semi-space-size=2'], environment: { MALLOC_ARENA_MAX: '2' } };
 const serverProgram = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url));
 const agentProgram = fileURLToPath(new URL('../../agent/src/main.ts', import.meta.url));
 
@@ -102,11 +104,13 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
       programArguments: string[],
       environment: Record<string, string>,
       saysReady: boolean,
+      nodeArguments: string[] = [],
     ) => {
       const child = new Child({
         name,
         program,
         programArguments,
+        nodeArguments,
         logFile: join(logs, `${name}.log`),
         saysReady,
         environment: {
@@ -158,6 +162,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
           [],
           await agentEnvironment(machine, region, ports[index + 1]!.port),
           false,
+          littleMemory.node,
         );
       }
     }
@@ -220,6 +225,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_HUB_URL: `http://${host}:${hubPort}`,
         STARLING_LABELS: `rack=r${(Number(machine.at(-1)) % 2) + 1}`,
         STARLING_PROGRAMS_ON_STOP: 'stop',
+        ...littleMemory.environment,
         ...publicKeys(secrets),
         ...(await enrolment('agent', machine, dataFolder, region)),
       };

@@ -52,6 +52,7 @@ export async function runHub(config: HubConfig): Promise<void> {
       versionKeys: config.STARLING_VERSION_PUBLIC_KEYS,
       agentCredentials: config.STARLING_IDENTITY_PUBLIC_KEYS,
     },
+    keptBytes: config.STARLING_SHELF_BUDGET,
     keys: {
       list: () => keys.list(region),
       watch: (onKey, signal, onTrouble) => keys.watch(region, onKey, signal, onTrouble),

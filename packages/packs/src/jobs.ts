@@ -3,6 +3,7 @@ import { assembleBatch } from './assemble-batch.ts';
 import { encodeStretch } from './encode-stretch.ts';
 import { makeFiles, syncFiles } from './file-jobs.ts';
 import type { FileStream } from './file-stream.ts';
+import { shortenManifest } from './manifest-transfer.ts';
 import { hashRanges, scanSegment } from './scan-segment.ts';
 
 /** Opens a stream of the pool by its name. */
@@ -16,6 +17,9 @@ export const jobs = {
   assemble: assembleBatch,
   makeFiles,
   syncFiles,
+  shorten: ({ bytes, earlier }: { bytes: Uint8Array; earlier: Uint8Array }) => ({
+    short: shortenManifest(bytes, earlier),
+  }),
 };
 
 export type JobKind = keyof typeof jobs;

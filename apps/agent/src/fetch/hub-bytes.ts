@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
+import { expandManifest } from '@starling/packs/manifest-transfer.ts';
+import { Malformed } from '@starling/packs/varint.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import { maxManifestBytes } from '@starling/shared/manifest.ts';
@@ -23,6 +26,7 @@ const requestTimeoutMs = 60_000;
 const firstPauseMs = 500;
 const maxPauseMs = 10_000;
 const waitingAfterMs = 30_000;
+const mostManifestsNamed = 16;
 
 type Answer<T> = { got: T } | { why: string; isUnknown: boolean };
 
@@ -36,9 +40,12 @@ export class HubBytes {
 
   /**
    * Gets a manifest's bytes, asking again (with growing pauses, 10 s at most) for as long as the hub is out of reach or
-   * still pulling it. Ends only with the bytes or with Aborted.
+   * still pulling it. With manifests that are here it is asked for as a patch of one of them, which is a fraction of it. Ends
+   * only with the bytes or with Aborted.
    */
-  async manifest(digest: string, signal: AbortSignal): Promise<Buffer> {
+  async manifest(digest: string, signal: AbortSignal, here: ReadonlyMap<string, Buffer> = new Map()): Promise<Buffer> {
+    const short = here.size > 0 ? await this.#shortManifest(digest, here, signal) : undefined;
+    if (short) return short;
     const bytes = await this.#insist('the manifest', signal, () => this.#bytes(`manifests/${digest}`, signal));
     if (!bytes) throw new Error('a manifest is waited for until it is there');
     return bytes;
@@ -80,6 +87,23 @@ export class HubBytes {
       return true;
     } finally {
       await file.close();
+    }
+  }
+
+  /** Undefined when the hub does not have it like that, or what comes of it is not what was asked for. */
+  async #shortManifest(
+    digest: string,
+    here: ReadonlyMap<string, Buffer>,
+    signal: AbortSignal,
+  ): Promise<Buffer | undefined> {
+    const path = `manifests/${digest}/short?have=${[...here.keys()].slice(0, mostManifestsNamed).join(',')}`;
+    const short = await this.#insist('the manifest', signal, () => this.#bytes(path, signal), { endsUnknown: true });
+    try {
+      const bytes = short && expandManifest(short, (earlier) => here.get(earlier));
+      return bytes && createHash('sha256').update(bytes).digest('hex') === digest ? bytes : undefined;
+    } catch (thrown) {
+      if (thrown instanceof Malformed) return undefined;
+      throw thrown;
     }
   }
 

@@ -77,6 +77,16 @@ export class SlotStore {
     return verifyManifest(bytes, { digest, build, project: this.#project }, this.#trusted);
   }
 
+  /** The bytes of the manifests that are here, by digest: as they lie there, nothing of them is checked. */
+  async manifestsHere(): Promise<Map<string, Buffer>> {
+    const found = new Map<string, Buffer>();
+    for (const name of await namesIn(this.#layout.slots)) {
+      const bytes = name.endsWith(manifestEnding) ? await readIfThere(join(this.#layout.slots, name)) : undefined;
+      if (bytes) found.set(sha256(bytes), bytes);
+    }
+    return found;
+  }
+
   /** The trees of all slots that are there; what is no longer as it was there shows when its chunks are read. */
   async bases(): Promise<BaseTree[]> {
     const found: BaseTree[] = [];

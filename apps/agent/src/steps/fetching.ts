@@ -25,8 +25,9 @@ export const fetching: Step = async (context, situation, signal) => {
 
 /** A hub may have been handed the wrong bytes: it is asked again before the attempt fails. */
 async function obtainManifest(context: StepContext, target: Target, signal: AbortSignal): Promise<Manifest> {
+  const here = await context.slots.manifestsHere();
   for (let tries = 1; ; tries += 1) {
-    const bytes = await context.hub.manifest(target.manifestDigest, signal);
+    const bytes = await context.hub.manifest(target.manifestDigest, signal, tries === 1 ? here : undefined);
     try {
       return await context.slots.saveManifest(target, bytes);
     } catch (thrown) {

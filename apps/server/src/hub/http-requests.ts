@@ -9,6 +9,8 @@ import { parseByteRange } from './byte-range.ts';
 
 export interface ServedBytes {
   manifest(digest: string): { path: string } | 'pulling' | undefined;
+  /** As a patch of one of those that the machine has. */
+  shortManifest(digest: string, has: readonly string[]): Promise<{ path: string } | 'pulling' | undefined>;
   pack(sha256: string): { path: string } | 'pulling' | undefined;
 }
 
@@ -22,7 +24,7 @@ export interface RequestOptions {
 
 /**
  * Answers `GET /healthz`, what agents post to prove who they are, and with an agent's session `GET|HEAD
- * /manifests/<digest>` and `/packs/<sha256>`.
+ * /manifests/<digest>`, `/manifests/<digest>/short?have=<digests>` and `/packs/<sha256>`.
  */
 export async function answer(
   request: IncomingMessage,
@@ -37,34 +39,56 @@ export async function answer(
   }
   if (path === '/healthz') return sendJson(response, options.health());
   const [, kind, digest, ...more] = path.split('/');
-  if ((kind !== 'manifests' && kind !== 'packs') || more.length > 0 || !sha256Hex.safeParse(digest).success)
-    return say(response, 404, `there is nothing at ${path}`);
+  const isShort = kind === 'manifests' && more[0] === 'short' && more.length === 1;
+  const isKnown = isShort || ((kind === 'manifests' || kind === 'packs') && more.length === 0);
+  if (!isKnown || !sha256Hex.safeParse(digest).success) return say(response, 404, `there is nothing at ${path}`);
   if (!options.sessions.ownerOf(request.headers.authorization)) {
     response.setHeader('www-authenticate', 'Bearer');
     return say(response, 401, 'there is no such session of an agent, or it is over');
   }
   const name = digest as string;
+  if (isShort) {
+    const found = await options.bytes.shortManifest(name, digestsIn(request.url));
+    return sendFound(request, response, path, found);
+  }
   const found = kind === 'manifests' ? options.bytes.manifest(name) : options.bytes.pack(name);
+  await sendFound(request, response, path, found, name);
+}
+
+const mostDigests = 16;
+
+function digestsIn(url = '/'): string[] {
+  const given = new URL(url, 'http://hub').searchParams.get('have') ?? '';
+  return given.split(',', mostDigests).filter((digest) => sha256Hex.safeParse(digest).success);
+}
+
+async function sendFound(
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  found: { path: string } | 'pulling' | undefined,
+  digest?: string,
+): Promise<void> {
   if (found === undefined) return say(response, 404, `no version key names ${path}`);
   if (found === 'pulling') {
     response.setHeader('retry-after', '1');
     return say(response, 503, `${path} is being pulled to this hub`);
   }
-  await sendFile(request, response, found.path, name);
+  await sendFile(request, response, found.path, digest);
 }
 
 async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
-  digest: string,
+  digest: string | undefined,
 ): Promise<void> {
   const size = await stat(path).then(
     (found) => found.size,
     () => undefined,
   );
   if (size === undefined) return say(response, 404, 'it was let go of a moment ago');
-  const etag = `"${digest}"`;
+  const etag = digest && `"${digest}"`;
   const isRangeOfThis = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
   const range = isRangeOfThis ? parseByteRange(request.headers.range, size) : undefined;
   response.setHeader('accept-ranges', 'bytes');
@@ -77,8 +101,7 @@ async function sendFile(
   response.writeHead(range ? 206 : 200, {
     'content-type': 'application/octet-stream',
     'content-length': end - start,
-    'cache-control': 'private, max-age=31536000, immutable',
-    etag,
+    ...(etag ? { 'cache-control': 'private, max-age=31536000, immutable', etag } : { 'cache-control': 'no-store' }),
   });
   if (request.method === 'HEAD' || start === end) {
     response.end();

@@ -25,6 +25,7 @@ import { SwarmEyes } from './swarm-eyes.ts';
 import { SwarmTrust } from './swarm-trust.ts';
 import { Tracker } from './tracker.ts';
 
+const defaultKeptBytes = 20 * 1024 ** 3;
 const maxReports = 100_000;
 const maxSwarmConnections = 500;
 const handOutEveryMs = 250;
@@ -102,6 +103,7 @@ class Hub implements RunningHub {
       swarm,
       clock,
       log,
+      keptBytes: options.keptBytes ?? defaultKeptBytes,
       onSeedingChange: (infoHash) => this.#tracker.hubChanged(infoHash),
     });
     const eyes = new SwarmEyes(clock);
@@ -155,6 +157,7 @@ class Hub implements RunningHub {
         posts,
         bytes: {
           manifest: (digest) => this.#shelf.manifest(digest) ?? this.#unknown(),
+          shortManifest: async (digest, has) => (await this.#shelf.shortManifest(digest, has)) ?? this.#unknown(),
           pack: (sha256) => this.#shelf.pack(sha256) ?? this.#unknown(),
         },
         health: () => this.#health(),

@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskError, isDiskFull } from '@starling/host/disk-error.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
@@ -18,6 +19,10 @@ export interface PackShelfOptions {
   log: Logger;
   /** A pack is seeded from now on, or no longer. */
   onSeedingChange: (infoHash: string) => void;
+  /** A pack came: others may have to go, by `letGo`. */
+  onPulled: () => void;
+  /** No pack that somebody needs fits any more. */
+  onDiskFull: () => void;
 }
 
 interface ShelvedPack {
@@ -37,6 +42,8 @@ interface ShelvedPack {
 const pullsAtOnce = 3;
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
+/** Whoever is fetching a pack asks for it every 10 s; one that was asked for so lately stays, whatever it takes. */
+const inUseMs = 60_000;
 
 /**
  * Packs on this hub's disk: pulled from the region's store when they are wanted, checked, and seeded. Everything here can be
@@ -99,7 +106,7 @@ export class PackShelf {
 
   /**
    * Lets go of packs that are not in `listed`, and of those that are not in `needed` as far as they take more than
-   * `keptBytes` together: those first that nobody asked for the longest.
+   * `keptBytes` together: those first that nobody asked for the longest. None that was asked for within the last minute.
    */
   letGo(listed: ReadonlySet<string>, needed: ReadonlySet<string>, keptBytes: number): void {
     const spare = [];
@@ -108,8 +115,9 @@ export class PackShelf {
       else if (!needed.has(shelved.pack.sha256)) spare.push(shelved);
     }
     let bytes = spare.reduce((sum, { pack }) => sum + pack.sizeBytes, 0);
+    const unused = this.#options.clock.now() - inUseMs;
     for (const shelved of spare.toSorted((a, b) => a.askedAt - b.askedAt)) {
-      if (bytes <= keptBytes) break;
+      if (bytes <= keptBytes || shelved.askedAt > unused) break;
       this.#drop(shelved);
       bytes -= shelved.pack.sizeBytes;
     }
@@ -150,9 +158,12 @@ export class PackShelf {
         await this.#obtainOnce(shelved, signal);
         Object.assign(shelved, { reason: '', isMissing: false });
         log.info({ pack: sha256 }, 'seeding a pack');
+        this.#options.onPulled();
         break;
-      } catch (thrown) {
+      } catch (error) {
         if (signal.aborted) break;
+        if (isDiskFull(error)) this.#options.onDiskFull();
+        const thrown = diskError(error, this.#options.folder);
         failures += 1;
         const pause = Math.min(maxPauseMs, firstPauseMs * 2 ** failures);
         shelved.isMissing = thrown instanceof StarlingError && thrown.code === 'NOT_FOUND';

@@ -62,6 +62,8 @@ export interface HubOptions {
   swarm: { host: string; port: number; maxConnections?: number; encryption?: EncryptionMode };
   /** Public keys (PEM) trusted for manifests, for version keys and for the credentials of agents. */
   trusted: { manifests: readonly string[]; versionKeys: readonly string[]; agentCredentials: readonly string[] };
+  /** What packs may take that no build needs that a key names; 20 GiB by default. */
+  keptBytes?: number;
   keys: KeySource;
   blobs: RegionBlobs;
   control: Control;

@@ -12,13 +12,12 @@ import type { Logger } from '../lib/log.ts';
 import { PackShelf } from './pack-shelf.ts';
 import type { RegionBlobs } from './ports.ts';
 import { pullManifest } from './pull.ts';
+import { ShortManifests } from './short-manifests.ts';
 
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
 /** Builds that no key names any more but that a rollback is likely to name again. */
 const keptUnnamed = 5;
-/** What packs may take that no build needs that a key names. */
-const keptBytes = 20 * 1024 * 1024 * 1024;
 
 export interface NamedBuild {
   build: string;
@@ -44,6 +43,8 @@ export interface ShelfOptions {
   swarm: Swarm;
   clock: Clock;
   log: Logger;
+  /** What packs may take that no build needs that a key names. */
+  keptBytes: number;
   /** A pack is seeded from now on, or no longer. */
   onSeedingChange: (infoHash: string) => void;
 }
@@ -74,18 +75,27 @@ export class Shelf {
   readonly #options: ShelfOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #packs: PackShelf;
+  readonly #short: ShortManifests;
   /** Removals under way, by manifest digest: the same build waits for it before it is pulled again. */
   readonly #drops = new Map<string, Promise<void>>();
   #isStopping = false;
 
   constructor(options: ShelfOptions) {
     this.#options = options;
-    this.#packs = new PackShelf({ ...options, folder: join(options.dataDir, 'packs') });
+    this.#packs = new PackShelf({
+      ...options,
+      folder: join(options.dataDir, 'packs'),
+      onPulled: () => this.#letGo(),
+      onDiskFull: () => this.#letGo(0),
+    });
+    this.#short = new ShortManifests(join(options.dataDir, 'short-manifests'), options.log);
   }
 
   /** Finds what an earlier run left, and removes what cannot be of use. */
   async open(): Promise<void> {
     await mkdir(join(this.#options.dataDir, 'manifests'), { recursive: true });
+    await rm(join(this.#options.dataDir, 'short-manifests'), { recursive: true, force: true });
+    await mkdir(join(this.#options.dataDir, 'short-manifests'));
     for (const digest of await readdir(join(this.#options.dataDir, 'manifests'))) {
       const manifest = sha256Hex.safeParse(digest).success ? await this.#readManifest(digest) : undefined;
       if (!manifest) {
@@ -126,6 +136,14 @@ export class Shelf {
     if (!entry) return undefined;
     if (entry.manifest) return { path: this.#manifestPath(digest) };
     return entry.isMissing && !entry.isNamed ? undefined : 'pulling';
+  }
+
+  /** As `manifest`, but as a patch of the first of those that the machine has and this hub too. */
+  async shortManifest(digest: string, has: readonly string[]): Promise<{ path: string } | 'pulling' | undefined> {
+    const whole = this.manifest(digest);
+    const earlier = has.find((one) => one !== digest && this.#entries.get(one)?.manifest);
+    if (!whole || whole === 'pulling' || earlier === undefined) return whole === 'pulling' ? whole : undefined;
+    return this.#short.find(digest, whole.path, earlier, this.#manifestPath(earlier));
   }
 
   /** Where a pack lies, whole and checked; undefined when it is of no build that is known here. */
@@ -237,7 +255,7 @@ export class Shelf {
     if (!signal.aborted) this.#ensure(entry);
   }
 
-  #letGo(): void {
+  #letGo(keptBytes = this.#options.keptBytes): void {
     const unnamed = [...this.#entries.values()]
       .filter((entry) => !entry.isNamed)
       .sort((a, b) => b.lastNamedAt - a.lastNamedAt);
@@ -264,6 +282,7 @@ export class Shelf {
   #drop(entry: Entry): void {
     const { build, manifestDigest } = entry;
     this.#entries.delete(manifestDigest);
+    this.#short.drop(manifestDigest);
     entry.stopping.abort();
     const dropping = (entry.work ?? Promise.resolve())
       .then(() => rm(this.#manifestPath(manifestDigest), { force: true }))
