@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
 import { expandManifest } from '@starling/packs/manifest-transfer.ts';
 import { Malformed } from '@starling/packs/varint.ts';
 import type { Clock } from '@starling/shared/clock.ts';
@@ -7,6 +6,7 @@ import { messageOf } from '@starling/shared/errors.ts';
 import { maxManifestBytes } from '@starling/shared/manifest.ts';
 import type { HubAccess } from '../control/hub-access.ts';
 import { throwIfAborted } from '../lib/abort.ts';
+import { FetchedRanges } from './fetched-ranges.ts';
 
 export interface HubBytesOptions {
   hubUrl: string;
@@ -65,8 +65,8 @@ export class HubBytes {
   }
 
   /**
-   * Fetches ranges of a pack, each to its place in the file at `path`. False when the hub does not know the pack (only
-   * with `endsUnknown`; otherwise that is waited for). `onBytes` is told of what has arrived.
+   * Fetches ranges of a pack, each to its place in the file at `path`, less what an earlier try left there. False when the hub does not know the pack (only
+   * with `endsUnknown`; otherwise that is waited for). `onBytes` is told of what is here.
    */
   async ranges(
     sha256: string,
@@ -75,14 +75,18 @@ export class HubBytes {
     { onBytes, endsUnknown }: { onBytes: (count: number) => void; endsUnknown: boolean },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const file = await open(path, 'w', 0o600);
+    const file = await FetchedRanges.open(path);
     try {
       for (const range of ranges) {
-        const done = await this.#insist('the hub', signal, () => this.#range(sha256, range, file, signal), {
-          endsUnknown,
-        });
-        if (done === undefined) return false;
-        onBytes(range.end - range.start);
+        const bytesMissing = () => file.missing(range).reduce((sum, { start, end }) => sum + end - start, 0);
+        onBytes(range.end - range.start - bytesMissing());
+        for (let gap = file.missing(range)[0]; gap; gap = file.missing(range)[0]) {
+          const before = bytesMissing();
+          const ask = () => this.#range(sha256, file.missing(range)[0] ?? range, file, signal);
+          const done = await this.#insist('the hub', signal, ask, { endsUnknown });
+          if (done === undefined) return false;
+          onBytes(before - bytesMissing());
+        }
       }
       return true;
     } finally {
@@ -142,16 +146,20 @@ export class HubBytes {
     });
   }
 
-  #range(sha256: string, { start, end }: HubRange, file: FileHandle, signal: AbortSignal): Promise<Answer<true>> {
+  #range(sha256: string, { start, end }: HubRange, file: FetchedRanges, signal: AbortSignal): Promise<Answer<true>> {
     const headers = { range: `bytes=${start}-${end - 1}` };
     return this.#once(`packs/${sha256}`, { headers }, signal, async (response) => {
       let at = start;
       if (response.status !== 206) throw new Error(`it answered a range with HTTP ${response.status}`);
-      for await (const piece of response.body ?? []) {
-        if (at + piece.length > end) throw new Error('it sent more than was asked for');
-        for (let done = 0; done < piece.length; )
-          done += (await file.write(piece, done, piece.length - done, at + done)).bytesWritten;
-        at += piece.length;
+      try {
+        for await (const piece of response.body ?? []) {
+          if (at + piece.length > end) throw new Error('it sent more than was asked for');
+          await file.write(piece, at);
+          at += piece.length;
+        }
+      } finally {
+        // Also of an answer that was cut off: it is gone on with from there.
+        await file.note();
       }
       if (at < end) throw new Error(`it ended ${end - at} bytes early`);
       return true as const;

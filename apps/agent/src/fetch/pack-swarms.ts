@@ -66,14 +66,18 @@ export class PackSwarms {
     return join(this.#options.folder, sha256);
   }
 
-  /** Where small parts of a pack are kept that came straight from the hub: too small to be served to others. */
+  /**
+   * Where small parts of a pack are kept that came straight from the hub, beside a note of them (fetched-ranges.ts). They are not
+   * served to others: of 2 MiB here and there hardly a whole piece can be made, and each machine would announce a swarm for
+   * them; the hub sends them from its memory.
+   */
   rangesPath(sha256: string): string {
     return `${this.path(sha256)}.ranges`;
   }
 
   /** Deletes what came straight from the hub. */
   async discardRanges(sha256: string): Promise<void> {
-    await rm(this.rangesPath(sha256), { force: true });
+    for (const ending of ['', '.done']) await rm(`${this.rangesPath(sha256)}${ending}`, { force: true });
   }
 
   /**
@@ -130,7 +134,9 @@ export class PackSwarms {
   /** Deletes the packs that are neither in `needed` nor wanted by a project now. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
     // A swarm keeps a note of its pieces beside the pack.
-    const packs = (await namesIn(this.#options.folder)).map((name) => name.replace(/\.(pieces(\.new)?|ranges)$/, ''));
+    const packs = (await namesIn(this.#options.folder)).map((name) =>
+      name.replace(/\.(pieces(\.new)?|ranges(\.done)?)$/, ''),
+    );
     for (const name of new Set(packs)) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
@@ -199,7 +205,7 @@ export class PackSwarms {
   #deleteUnheld(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
       if (this.#held.has(name)) return;
-      for (const ending of ['', '.pieces', '.pieces.new', '.ranges'])
+      for (const ending of ['', '.pieces', '.pieces.new', '.ranges', '.ranges.done'])
         await rm(`${this.path(name)}${ending}`, { recursive: true, force: true });
     });
   }

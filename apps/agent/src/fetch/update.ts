@@ -86,7 +86,7 @@ export async function ancestorsOf(
 
 /**
  * Plans, and fetches what is planned. A pack that the hub does not know (any more) is planned around; the target's own packs
- * are waited for. Done again after a kill, it finds what is there: of the swarm all of it, of the small parts nothing.
+ * are waited for. Done again after a kill, it finds what is there.
  */
 export async function prepareUpdate(
   tools: UpdateTools,
