@@ -37,6 +37,8 @@ export const cli = {
       ...(more.waves ?? []).map((wave) => `--wave ${quote(wave)}`),
       option('rollout', more.rollout),
     ),
+  swarm: (deploymentId: number) => line('swarm', String(deploymentId), '--watch'),
+  diff: (from: string, to: string) => line('diff', quote(from), quote(to)),
   steer: (verb: 'pause' | 'resume' | 'promote', deploymentId: number, reason: string) =>
     line(verb, String(deploymentId), verb !== 'promote' && option('reason', reason)),
   line: (verb: 'stop' | 'start', project: string | null, reason: string) =>

@@ -12,6 +12,7 @@ import { Sha } from '../../components/sha.tsx';
 import { StageTimes } from '../../components/stage-times.tsx';
 import { Tag } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
+import { WhatChanges } from '../../components/what-changes.tsx';
 import { api, type Build } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { errorToShow } from '../../lib/errors.ts';
@@ -31,6 +32,11 @@ export function BuildPage({ id }: { id: string }) {
   const project = build?.project ?? id.split('@')[0]!;
   const versions = useQuery(api.builds.versions.queryOptions({ project }));
   const version = versions.data?.find((candidate) => candidate.id === id);
+  // What a deployment of it would change; of what runs now, what it changed.
+  const others = versions.data?.filter((candidate) => candidate.id !== id) ?? [];
+  const before =
+    (!version?.current && others.find(({ current }) => current)) ||
+    (version && others.find(({ createdAt }) => createdAt < version.createdAt));
   return (
     <Page
       above={
@@ -143,6 +149,13 @@ export function BuildPage({ id }: { id: string }) {
               />
             </Panel>
           </div>
+          {before && (
+            <Panel
+              title={before.current ? 'What changes against what runs now' : 'What changes against the build before it'}
+            >
+              <WhatChanges project={build.project} from={before.id} to={build.id} />
+            </Panel>
+          )}
           <Panel title="Deployments of this build" flush>
             {build.deployments.length === 0 ? (
               <p className="px-4 py-3 text-ink-2">It was not deployed yet.</p>

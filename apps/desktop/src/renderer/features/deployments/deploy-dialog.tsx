@@ -12,11 +12,14 @@ import { FormModal } from '../../components/form-modal.tsx';
 import { Loading } from '../../components/page.tsx';
 import { GateStatusBadge, gateWord } from '../../components/status.tsx';
 import { Ago } from '../../components/time.tsx';
+import { WhatChangesFold } from '../../components/what-changes.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { authorName, shortBuild } from '../../lib/format.ts';
 import { useCaller } from '../../lib/hooks.ts';
+import { runningNow } from '../../lib/matrix.ts';
 import { type WaveChoice, waveChoices } from './deploy-choices.ts';
+import { ForecastPreview } from './forecast.tsx';
 import { Impact } from './impact.tsx';
 import { WavePreview } from './wave-preview.tsx';
 
@@ -43,6 +46,7 @@ export function DeployDialog({
   const overview = useQuery(api.overview.get.queryOptions());
   const { data: build, error, refetch } = useQuery(api.builds.get.queryOptions({ id: buildId }));
   const project = overview.data?.projects.find((candidate) => candidate.name === name);
+  const runsNow = project && runningNow(project).find(([build]) => build)?.[0];
   const isBusy = project?.lastDeployment?.status === 'RUNNING';
   const whenBusy = isBusy ? whenBusyChosen : 'REFUSE';
   const choice = waveChoices.find(({ value }) => value === waves)!;
@@ -106,6 +110,7 @@ export function DeployDialog({
       {project && (
         <>
           <Impact project={project} buildId={buildId} />
+          {runsNow && runsNow !== buildId && <WhatChangesFold project={name} from={runsNow} to={buildId} />}
           <Field label="Why (shown to everyone)">
             {(wiring) => (
               <TextArea
@@ -136,6 +141,7 @@ export function DeployDialog({
           </Field>
           {preview.error && <ErrorPanel error={preview.error} title="The waves could not be worked out" />}
           {preview.data && (inWaves || preview.data.nobodyIn.length > 0) && <WavePreview preview={preview.data} />}
+          <ForecastPreview project={name} build={buildId} rollout={rollout} />
           {isBusy && (
             <Field label={`Deployment ${project.lastDeployment!.id} is still running`}>
               {(wiring) => (

@@ -21,6 +21,7 @@ import { GatesPanel } from './gates-panel.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { RegionTable } from './region-progress.tsx';
 import { whyNotSteer } from './steering.ts';
+import { SwarmPanel } from './swarm-panel.tsx';
 import { usePaces } from './use-pace.ts';
 import { WavePanel } from './wave-panel.tsx';
 
@@ -166,6 +167,7 @@ export function DeploymentPage({
                 paceOfRegion={paceOf}
                 onChoose={(name) => onSearch({ ...search, region: name })}
               />
+              <SwarmPanel deployment={deployment} />
             </>
           )}
           {machinesError ? (

@@ -7,6 +7,7 @@ import { useNow } from '../../lib/hooks.ts';
 import type { Pace } from '../../lib/pace.ts';
 import { totalsOf } from '../../lib/rollout.ts';
 import { BurnUp } from './burn-up.tsx';
+import { ForecastOutcome } from './forecast.tsx';
 import { RegionBar } from './region-progress.tsx';
 
 /** The whole deployment at a glance: what machines confirmed, how fast, how long still, and how it ended. */
@@ -86,6 +87,7 @@ export function ProgressPanel({
             {isRunning && totals.bytesPerSecond > 0 && (
               <span className="text-ink-2">{formatRate(totals.bytesPerSecond)} over all machines</span>
             )}
+            {deployment.forecast && <ForecastOutcome forecast={deployment.forecast} measured={deployment.measured} />}
           </div>
         </div>
         {climb.length > 0 && <BurnUp climb={climb} total={totals.machines} startedAt={startedAt} endsAt={endsAt} />}

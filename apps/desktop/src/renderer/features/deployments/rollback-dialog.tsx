@@ -10,6 +10,7 @@ import { Field, TextInput } from '../../components/field.tsx';
 import { Kbd } from '../../components/kbd.tsx';
 import { Modal } from '../../components/modal.tsx';
 import { Loading } from '../../components/page.tsx';
+import { WhatChangesFold } from '../../components/what-changes.tsx';
 import { api } from '../../lib/api.ts';
 import { cli } from '../../lib/cli-lines.ts';
 import { shortBuild } from '../../lib/format.ts';
@@ -113,6 +114,7 @@ export function RollbackDialog({
           }}
         >
           <Impact project={project} buildId={target.id} />
+          {current && current.id !== target.id && <WhatChangesFold project={name} from={current.id} to={target.id} />}
           <Field label="Why (shown to everyone)">
             {(wiring) => (
               <TextInput

@@ -4,6 +4,7 @@ import { Bar } from '../../components/bar.tsx';
 import { Button, IconButton } from '../../components/button.tsx';
 import { Legend } from '../../components/charts/legend.tsx';
 import { StackedColumns } from '../../components/charts/stacked-columns.tsx';
+import { Tenths, TenthsAxis } from '../../components/charts/tenths.tsx';
 import { TimeLine } from '../../components/charts/time-line.tsx';
 import { Choices } from '../../components/choices.tsx';
 import { CliLine } from '../../components/cli-line.tsx';
@@ -184,6 +185,10 @@ export function DesignPage() {
               { text: 'failed', tone: 'bad', values: wave(1, 2) },
             ]}
           />
+        </Panel>
+        <Panel title="Tenths">
+          <Tenths shares={[1, 0, 2, 5, 3, 8, 2, 9, 4, 12, 31]} label="Machines by how much they have" tall />
+          <TenthsAxis />
         </Panel>
         <Panel title="A line">
           <TimeLine
