@@ -8,6 +8,7 @@ import {
 } from '@starling/shared/swarm-view.ts';
 import { beforeEach, expect, it } from 'vitest';
 import { SwarmEyes } from './swarm-eyes.ts';
+import { makeBuild, makeKey, startTestHub, TestAgent, until } from './test-hub.ts';
 
 let now: number;
 let eyes: SwarmEyes;
@@ -106,4 +107,30 @@ it('stays of bounded size, however many machines, racks and deployments there ar
   for (let deployment = 100; deployment < 200; deployment += 1)
     eyes.note('m', {}, said(1, { deployment, project: `project-${deployment}` }));
   expect(eyes.due()).toHaveLength(mostViews);
+});
+
+it('is said to control by the hub, as long as the machine is there; the hub tells its own address, so that its bytes are known', async () => {
+  const build = makeBuild(3_000_000);
+  const { hub, keys, blobs, control, health } = await startTestHub();
+  blobs.add(build);
+  keys.put(makeKey(1, build));
+  const agent = await TestAgent.join(hub.url, 'm1');
+  await until(() => agent.of('welcome').length === 1);
+  agent.say({ type: 'announce', infoHash: build.pack.torrent.infoHash, share: 0 });
+  await until(() => (agent.of('peers').at(-1)?.peers.length ?? 0) > 0);
+  expect(agent.of('peers').at(-1)?.peers).toMatchObject([agent.of('welcome')[0]!.swarm!]);
+  const views = () => control.batches.flatMap(({ swarms = [] }) => swarms);
+  agent.say({ type: 'progress', progress: said(40) });
+  await until(() => views().length > 0);
+  expect(views().at(-1)).toMatchObject({
+    project: 'shop',
+    deployment: 7,
+    bytesDone: 40,
+    sources: { peers: 5, hub: 2 },
+  });
+  control.failure = new Error('away');
+  agent.say({ type: 'progress', progress: said(100) });
+  await until(async () => (await health()).control.error === 'away');
+  control.failure = undefined;
+  await until(() => views().at(-1)?.bytesDone === 100);
 });
