@@ -83,11 +83,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (hasCalled) log.debug({ peer }, `${who} called and has no key of these swarms`);
         else log.warn({ peer }, `${who} has no key of this swarm; it is not asked for now`);
       },
-      onBadPeer: ({ peer, infoHash, piece }) =>
+      onBadPeer: ({ peer, infoHash, piece }) => {
         log.warn(
           { peer, infoHash, piece },
           `${peer.host}:${peer.port} sent wrong bytes; nothing is asked of it for now`,
-        ),
+        );
+        connection.send({ type: 'badPeer', infoHash, peer });
+      },
     })
     .catch(async (thrown) => {
       await outbox.close();

@@ -81,6 +81,8 @@ export const agentFrame = z.discriminatedUnion('type', [
     share: z.number().min(0).max(1),
     wants: z.boolean().optional(),
   }),
+  /** "I was sent a piece by this member that is not what it should be." */
+  z.object({ type: z.literal('badPeer'), infoHash: infoHashHex, peer: swarmPeer }),
   /** "I left this swarm." */
   z.object({ type: z.literal('withdraw'), infoHash: infoHashHex }),
 ]);

@@ -8,6 +8,7 @@ import type { SessionOwner } from './ports.ts';
 import { Pulse } from './pulse.ts';
 import type { MachineState, ReportQueue } from './report-queue.ts';
 import type { SwarmEyes } from './swarm-eyes.ts';
+import type { SwarmTrust } from './swarm-trust.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Swarms that one machine may be in at once, as far as this hub remembers. */
@@ -19,6 +20,7 @@ export interface AgentsOptions {
   reports: ReportQueue;
   tracker: Tracker;
   eyes: SwarmEyes;
+  trust: SwarmTrust;
   /** Where the hub is in swarms. */
   swarm: SwarmPeer;
   /** The keys that agents are sent; undefined until they are known. */
@@ -162,6 +164,11 @@ export class Agents {
           ...{ share: frame.share, wants: frame.wants ?? true },
         });
         break;
+      case 'badPeer': {
+        const told = tracker.toldOf(frame.infoHash, machine, frame.peer);
+        if (this.#options.trust.accuse(machine, told, frame.peer) && told) tracker.trustChanged(told);
+        break;
+      }
       case 'withdraw':
         agent.swarms.delete(frame.infoHash);
         tracker.withdraw(frame.infoHash, machine);

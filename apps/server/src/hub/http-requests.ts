@@ -20,10 +20,12 @@ export interface RequestOptions {
   bytes: ServedBytes;
   /** What `/healthz` answers. */
   health: () => object;
+  /** What `/metrics` answers. */
+  metrics: () => Promise<{ contentType: string; text: string }>;
 }
 
 /**
- * Answers `GET /healthz`, what agents post to prove who they are, and with an agent's session `GET|HEAD
+ * Answers `GET /healthz` and `/metrics`, what agents post to prove who they are, and with an agent's session `GET|HEAD
  * /manifests/<digest>`, `/manifests/<digest>/short?have=<digests>` and `/packs/<sha256>`.
  */
 export async function answer(
@@ -38,6 +40,11 @@ export async function answer(
     return say(response, 405, 'only GET and HEAD are answered here');
   }
   if (path === '/healthz') return sendJson(response, options.health());
+  if (path === '/metrics') {
+    const { contentType, text } = await options.metrics();
+    response.writeHead(200, { 'content-type': contentType }).end(text);
+    return;
+  }
   const [, kind, digest, ...more] = path.split('/');
   const isShort = kind === 'manifests' && more[0] === 'short' && more.length === 1;
   const isKnown = isShort || ((kind === 'manifests' || kind === 'packs') && more.length === 0);

@@ -142,6 +142,71 @@ describe('a hub and its agents', () => {
     b.socket.terminate();
     await until(() => peersOf(a)?.length === 0);
   });
+
+  it('tells nobody of a machine that one it told of it was sent wrong bytes by; that one has the hub alone', async () => {
+    const { hub, health } = await startTestHub();
+    const infoHash = 'a'.repeat(40);
+    const join = async (machine: string, port: number) => {
+      const agent = await TestAgent.join(hub.url, machine, { swarm: { host: '127.0.0.1', port } });
+      agent.say({ type: 'announce', infoHash, share: 0 });
+      return agent;
+    };
+    const [a, b, c] = [await join('m1', 1_001), await join('m2', 1_002), await join('m3', 1_003)];
+    const toldOf = (agent: TestAgent) =>
+      agent
+        .of('peers')
+        .at(-1)
+        ?.peers.map(({ port }) => port)
+        .sort()
+        .join();
+    await until(() => toldOf(a) === '1002,1003' && toldOf(b) === '1001,1003' && toldOf(c) === '1001,1002');
+    // Of an address that it was not told of, which changes nothing; then of one that it was.
+    a.say({ type: 'badPeer', infoHash, peer: { host: '127.0.0.1', port: 9 } });
+    a.say({ type: 'badPeer', infoHash, peer: { host: '127.0.0.1', port: 1_002 } });
+    await until(() => toldOf(a) === '1003' && toldOf(b) === '' && toldOf(c) === '1001');
+    expect((await health()).trust).toEqual({ callsWithoutKey: 0, wrongPieces: 2, putAside: ['m2'] });
+    const metrics = await (await fetch(`${hub.url}/metrics`)).text();
+    expect(metrics).toContain('starling_hub_wrong_pieces_total 2');
+  });
+});
+
+it('a member that lies is found out by its pieces, and the hub no longer tells others of it', async () => {
+  const build = makeBuild(3_000_000);
+  const { hub, health } = await startTestHub();
+  const { infoHash } = build.pack.torrent;
+  const path = join(await temporaryFolder(), 'lies');
+  await writeFile(path, build.packBytes);
+  const liar = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10 });
+  onTestFinished(() => liar.close());
+  await liar.join(build.pack, path);
+  // It has verified them; then its disk gives something else.
+  await writeFile(path, randomBytes(build.packBytes.length));
+  const lying = await TestAgent.join(hub.url, 'liar', { swarm: liar.address });
+  lying.say({ type: 'announce', infoHash, share: 1 });
+  const victims = await Promise.all(
+    ['m1', 'm2'].map(async (machine) => {
+      const swarm = await openSwarm({
+        ...{ host: '127.0.0.1', port: 0, maxConnections: 10 },
+        onBadPeer: ({ peer }) => agent.say({ type: 'badPeer', infoHash, peer }),
+      });
+      onTestFinished(() => swarm.close());
+      const agent = await TestAgent.join(hub.url, machine, { swarm: swarm.address });
+      const membership = await swarm.join(build.pack, join(await temporaryFolder(), 'pack'));
+      agent.say({ type: 'announce', infoHash, share: 0 });
+      return { agent, membership };
+    }),
+  );
+  const tellsOfLiar = (agent: TestAgent) =>
+    agent
+      .of('peers')
+      .at(-1)
+      ?.peers.some(({ port }) => port === liar.address.port);
+  await until(() => victims.every(({ agent }) => tellsOfLiar(agent)));
+  const [first] = victims;
+  first?.membership.setPeers(first.agent.of('peers').at(-1)?.peers ?? []);
+  await until(() => victims.every(({ agent }) => tellsOfLiar(agent) === false));
+  expect((await health()).trust.putAside).toEqual(['liar']);
+  expect(first?.membership.progress().bytesHere).toBe(0);
 });
 
 describe('a hub and its packs', () => {

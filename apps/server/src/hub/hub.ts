@@ -93,6 +93,7 @@ class Hub implements RunningHub {
       log,
     );
     this.#tracker = new Tracker({
+      isPutAside: (machine) => trust.isPutAside(machine),
       hubFor: (infoHash) => (this.#shelf.isSeeding(infoHash) ? swarm.address : undefined),
       send: (machine, infoHash, peers, slice) => this.#agents.sendPeers(machine, infoHash, peers, slice),
     });
@@ -122,6 +123,7 @@ class Hub implements RunningHub {
       hub: name,
       region,
       reports: this.#reports,
+      trust,
       tracker: this.#tracker,
       eyes,
       swarm: swarm.address,
@@ -148,7 +150,7 @@ class Hub implements RunningHub {
     });
     const posts = new AgentRequests({ sessions: this.#sessions, control, clock, log });
     this.#loops = [
-      new Loop({ name: 'handout', everyMs: handOutEveryMs, clock, log, pass: async () => this.#tracker.handOutDue() }),
+      new Loop({ name: 'handout', everyMs: handOutEveryMs, clock, log, pass: async () => this.#handOut() }),
       new Loop({ name: 'pulse', everyMs: beatEveryMs, clock, log, pass: async () => this.#agents.checkPulses() }),
     ];
     this.#server = createServer((request, response) => {
@@ -161,6 +163,7 @@ class Hub implements RunningHub {
           pack: (sha256) => this.#shelf.pack(sha256) ?? this.#unknown(),
         },
         health: () => this.#health(),
+        metrics: () => this.#trust.metrics(),
       }).catch((thrown: unknown) => {
         log.error({ err: thrown }, `${request.method} ${request.url}: ${messageOf(thrown)}`);
         response.destroy();
@@ -276,6 +279,11 @@ class Hub implements RunningHub {
       }
       await clock.sleep(watchPauseMs, signal);
     }
+  }
+
+  #handOut(): void {
+    for (const machine of this.#trust.takeRestored()) this.#tracker.trustChanged(machine);
+    this.#tracker.handOutDue();
   }
 
   #noteKeys(why: string | undefined): void {

@@ -313,7 +313,7 @@ export interface Health {
   control: { error: string };
   revokedAgents: { known: boolean; count: number; error: string };
   swarm: { host: string; port: number };
-  trust: { callsWithoutKey: number };
+  trust: { callsWithoutKey: number; wrongPieces: number; putAside: string[] };
 }
 
 /** A hub that is stopped after the test. Parts that are given are used, as over a restart. */

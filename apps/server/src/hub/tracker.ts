@@ -1,5 +1,5 @@
 import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
-import { defaultHandout, type HandoutPolicy, handOut, type SwarmMember } from './handout.ts';
+import { defaultHandout, type Handout, type HandoutPolicy, handOut, type SwarmMember } from './handout.ts';
 
 /** The label that says which machines are close to each other. */
 const rackLabel = 'rack';
@@ -12,6 +12,8 @@ export interface TrackerOptions {
   /** The hub's own seeder, or undefined while it does not seed this pack. */
   hubFor: (infoHash: string) => SwarmPeer | undefined;
   send: (machine: string, infoHash: string, peers: HandedPeer[], slice: RackSlice | undefined) => void;
+  /** Whether nobody is to be told of this machine for now. */
+  isPutAside?: (machine: string) => boolean;
   policy?: HandoutPolicy;
   /** Milliseconds that only ever grow. */
   elapsedMs?: () => number;
@@ -83,6 +85,21 @@ export class Tracker {
     if (swarm) swarm.isDue = true;
   }
 
+  /** It is put aside, or no longer. */
+  trustChanged(machine: string): void {
+    for (const swarm of this.#swarms.values()) if (swarm.members.has(machine)) swarm.isDue = true;
+  }
+
+  /** Which machine is at this address, if `machine` was told of it. */
+  toldOf(infoHash: string, machine: string, { host, port }: SwarmPeer): string | undefined {
+    const swarm = this.#swarms.get(infoHash);
+    const [peers = []] = JSON.parse(swarm?.told.get(machine) ?? '[]') as [HandedPeer[]?];
+    if (!swarm || !peers.some((peer) => peer.host === host && peer.port === port)) return undefined;
+    for (const { machine: other, address } of swarm.members.values())
+      if (address.host === host && address.port === port) return other;
+    return undefined;
+  }
+
   /** How many members each swarm has, how many of them have everything, and how many fetch. */
   describe(): { infoHash: string; members: number; complete: number; fetching: number }[] {
     return [...this.#swarms].map(([infoHash, { members }]) => {
@@ -96,14 +113,26 @@ export class Tracker {
     });
   }
 
+  /** Who is put aside still fetches, from the hub alone. */
+  #listsOf(members: SwarmMember[], hub: SwarmPeer | undefined): Map<string, Handout> {
+    const { policy = defaultHandout, isPutAside = () => false } = this.#options;
+    const { aside = [], trusted = [] } = Object.groupBy(members, ({ machine }) =>
+      isPutAside(machine) ? 'aside' : 'trusted',
+    );
+    const lists = handOut(trusted, hub, policy);
+    for (const { machine, isFetching } of aside)
+      lists.set(machine, { peers: hub && isFetching ? [hub] : [], slice: undefined });
+    return lists;
+  }
+
   /** Works out the lists of the swarms in which something changed, and sends those that differ from the last. */
   handOutDue(): void {
-    const { hubFor, send, policy } = this.#options;
+    const { hubFor, send } = this.#options;
     for (const [infoHash, swarm] of this.#swarms) {
       const startedAt = this.#elapsedMs();
       if (!swarm.isDue || startedAt < swarm.notBefore) continue;
       swarm.isDue = false;
-      const lists = handOut([...swarm.members.values()], hubFor(infoHash), policy ?? defaultHandout);
+      const lists = this.#listsOf([...swarm.members.values()], hubFor(infoHash));
       for (const [machine, { peers, slice }] of lists) {
         const text = JSON.stringify([peers, slice]);
         if (swarm.told.get(machine) === text) continue;
