@@ -3,15 +3,19 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { memoryOf } from './fleet/process-cost.ts';
+import { freeMemory, memoryOf, ownMemoryOf } from './fleet/process-cost.ts';
 import { buildRecipe, ended } from './fleet/sample-builds.ts';
 import { startWorld, until, type World } from './fleet/world.ts';
 
-// Real agent processes in three regions, with the previous build in a slot. How long it takes from the command until the last
+// Real agent processes in three regions, as many as this machine's memory carries, with the previous build in a slot. How long it takes from the command until the last
 // of them runs that build and found it healthy; and from a halt until the last of them has stopped starting new work. When
 // things happened on a machine is read from its agent's own log: all have the clock of this host.
 
 const project = 'hello';
+/** Each is a whole agent; its engine is told to keep less garbage about, so that more of them fit. */
+const lean = { NODE_OPTIONS: '--max-semi-space-size=1', MALLOC_ARENA_MAX: '1' };
+/** What an agent has when it has only just been updated is not yet its most; and the others need room, too. */
+const shareOfMemory = 0.7;
 const healthy = 'health: { command: test -e up, interval: 200ms, minHealthyTime: 1s }';
 const service = (more = '') => `version: 1
 build: { command: mkdir out && date +%N > out/stamp, artifact: out }
@@ -22,30 +26,34 @@ ${more}`;
 export async function run(commandLine: string[]): Promise<void> {
   const { values } = parseArgs({
     args: commandLine,
-    options: { agents: { type: 'string', default: '150' }, keep: { type: 'boolean', default: false } },
+    options: { agents: { type: 'string', default: '500' }, keep: { type: 'boolean', default: false } },
   });
-  const agents = Number(values.agents);
+  const wanted = Number(values.agents);
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const data = await mkdtemp(join(tmpdir(), 'starling-rollback-'));
   await chmod(data, 0o711);
   const world = await startWorld(data, ['eu', 'us', 'ap']);
   try {
-    const machines = Array.from({ length: agents }, (_, index) => {
+    const machineAt = (index: number) => {
       const region = world.regions[index % world.regions.length]!;
       return { name: `${region.name}-${String(index + 1).padStart(4, '0')}`, region };
-    });
-    const start = ({ name, region }: (typeof machines)[number]) =>
-      world.startAgent(name, region, { STARLING_LOG_LEVEL: 'info', STARLING_DRIFT_EVERY: '0' });
+    };
+    const start = ({ name, region }: ReturnType<typeof machineAt>) =>
+      world.startAgent(name, region, { STARLING_LOG_LEVEL: 'info', STARLING_DRIFT_EVERY: '0', ...lean });
 
     const good = await buildRecipe(world, project, service());
-    const first = machines[0]!;
-    await start(first);
+    const first = machineAt(0);
+    const { pid } = await start(first);
     await everyone(world, 1);
     await deploy(world, good);
     const alone = await stepsOf(world, first.name);
     const program = (timeOf(alone, 'COMMITTED') - timeOf(alone, 'STARTING')) / 1_000;
     say(`the program alone: ${program} s from its start until it was found healthy`);
 
+    const fitting = 1 + Math.floor((freeMemory() * shareOfMemory) / ownMemoryOf(pid!));
+    const agents = Math.min(wanted, fitting);
+    if (agents < wanted) say(`${agents} of ${wanted} agents fit into the memory that is free`);
+    const machines = Array.from({ length: agents }, (_, index) => machineAt(index));
     const rest = machines.slice(1);
     const children = [];
     for (let from = 0; from < rest.length; from += 8) {
