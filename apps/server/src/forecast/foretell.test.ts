@@ -107,6 +107,30 @@ describe('a forecast', () => {
     expect(forecast.assumptions).toContainEqual(expect.stringContaining('for want of time'));
   });
 
+  it('plans the most common build whatever it takes, and others only while there is time', () => {
+    const chunk = { length: 500_000, pack: 0, offset: 0, encodedLength: 500_000 };
+    const manifest = (...digests: string[]) =>
+      ({
+        chunks: digests.map((digest, index) => ({ ...chunk, digest, offset: index * 500_000 })),
+        ...{ packs: [{ digest: 'p', sizeBytes: digests.length * 500_000 }], patches: [], ancestors: [] },
+      }) as unknown as BuildManifest;
+    const [common, rare] = ['shop@000000000001', 'shop@000000000003'];
+    const bases = new Map([
+      [common, { manifest: manifest('a', 'b', 'c'), digest: 'm1' }],
+      [rare, { manifest: manifest('a'), digest: 'm3' }],
+    ]);
+    const fleet = [
+      { build: known().build, machines: 50 },
+      { build: common, machines: 40 },
+      { build: rare, machines: 2 },
+    ];
+    const regions = [{ region: 'eu', bases: fleet, racks: 0, bytesPerSecond: 125e6 }];
+    const request = known({ target: manifest('a', 'b', 'c', 'd', 'e', 'f'), bases, regions });
+    const [, most, few] = foretell(request, 0, () => 1).bases;
+    expect([most?.bytesEach, few?.bytesEach]).toEqual([1_500_000, 1_500_000]);
+    expect(foretell(request, 60_000, () => 1).bases[2]?.bytesEach).toBe(2_500_000);
+  });
+
   it('of 100,000 machines in ten regions is no more work than of a few hundred', () => {
     const regions = Array.from({ length: 10 }, (_, index) => ({
       ...{ region: `r${index}`, racks: 250, bytesPerSecond: 117e6 },

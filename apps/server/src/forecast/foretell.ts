@@ -55,12 +55,24 @@ const mostHosts = 32;
 const mostPieces = 256;
 const common = { verifyMs: 5, latencyMs: 1, firstHandOutMs: 250, handOutEveryMs: 1_000, deadAfterMs: 3_000 };
 
+/** `budgetMs` is for working out what machines lack, beyond the most common build, and again for simulating. */
 export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: () => number): Forecast {
   const assumptions: string[] = [];
   const assume = (sentence: string) => {
     if (!assumptions.includes(sentence)) assumptions.push(sentence);
   };
-  const bytesOf = bytesByBase(known, assume);
+  const groups = [
+    ...Map.groupBy(
+      known.regions.flatMap(({ bases }) => bases),
+      ({ build }) => build,
+    ),
+  ]
+    .map(([build, of]) => ({ build, machines: of.reduce((sum, { machines }) => sum + machines, 0) }))
+    .toSorted((a, b) => b.machines - a.machines);
+  const bytesOf = bytesByBase(known, assume, () => elapsedMs() < budgetMs);
+  // What most machines run first, in case that there is no time for all.
+  const bases = groups.map(({ build, machines }) => ({ build, machines, bytesEach: bytesOf(build) }));
+  const plannedAt = elapsedMs();
   const swarms = new Map<string, { ms: number; seedCopies: number }>();
   const regions = known.regions.map(({ region, bases, bytesPerSecond }) => {
     if (bytesPerSecond === undefined)
@@ -88,10 +100,6 @@ export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: ()
   });
   if (known.checksAreMeasured) assume('What its checks take before a wave begins is not counted.');
   const totalMs = waves.reduce((sum, wave) => sum + tellMs + wave.fetchMs + wave.installMs + wave.bakeMs, 0);
-  const groups = Map.groupBy(
-    known.regions.flatMap(({ bases }) => bases),
-    ({ build }) => build,
-  );
   return {
     totalMs: Math.round(totalMs),
     machines: regions.reduce((sum, { machines }) => sum + machines, 0),
@@ -99,12 +107,7 @@ export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: ()
     hubBytes: Math.round(hubBytes),
     waves,
     regions,
-    bases: [...groups]
-      .map(([build, of]) => ({
-        ...{ build, bytesEach: bytesOf(build) },
-        machines: of.reduce((sum, { machines }) => sum + machines, 0),
-      }))
-      .toSorted((a, b) => b.machines - a.machines),
+    bases,
     assumptions,
   };
 
@@ -148,7 +151,7 @@ export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: ()
     const pieceLength = Math.max(pieceLengthFor(bytes), Math.ceil(bytes / mostPieces));
     const boundMs = (bytes / rate) * 1_000;
     let swarm = { ms: boundMs * 1.25, seedCopies: 1.2 };
-    if (elapsedMs() < budgetMs) {
+    if (elapsedMs() - plannedAt < budgetMs) {
       const settings = Array.from(
         { length: hosts + 1 },
         (_, index): HostSetting => ({
@@ -171,9 +174,14 @@ export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: ()
 }
 
 /** What a machine that runs a build fetches: by the same plan that it makes itself. */
-function bytesByBase(known: KnownDeployment, assume: (sentence: string) => void): (build: string | null) => number {
+function bytesByBase(
+  known: KnownDeployment,
+  assume: (sentence: string) => void,
+  isTime: () => boolean,
+): (build: string | null) => number {
   const planned = new Map<string | null, number>();
   const { target, ancestors, bases } = known;
+  let most: number | undefined;
   return (build) => {
     const before = planned.get(build);
     if (before !== undefined) return before;
@@ -187,16 +195,22 @@ function bytesByBase(known: KnownDeployment, assume: (sentence: string) => void)
       assume('The manifest could not be read; machines are taken to fetch what its own pack has.');
       return known.packBytes;
     }
+    if (most !== undefined && build !== null && !isTime()) {
+      assume('What machines with less common builds lack was not worked out: they are taken to lack as much as most.');
+      return most;
+    }
     const base = build === null ? undefined : bases.get(build);
     if (build !== null && !base)
       assume('What some machines run is not known any more, or run by few: they are taken to fetch everything.');
     const ancestorsAndBase = new Map(ancestors);
     if (base) ancestorsAndBase.set(base.digest, base.manifest);
-    return planUpdate({
+    const { bytesToFetch } = planUpdate({
       target,
       ancestors: ancestorsAndBase,
       bases: base ? [{ name: build!, chunks: base.manifest.chunks, manifestDigest: base.digest }] : [],
-    }).bytesToFetch;
+    });
+    if (base) most ??= bytesToFetch;
+    return bytesToFetch;
   }
 }
 
