@@ -1,5 +1,6 @@
 import { makeFolder } from '@starling/host/durable-file.ts';
 import { identityPath, openIdentity } from '@starling/host/kept-identity.ts';
+import { rateAt } from '@starling/shared/byte-rate.ts';
 import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { messageOf } from '@starling/shared/errors.ts';
@@ -78,6 +79,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       port: config.swarmPort,
       maxConnections,
       encryption: { mode: config.swarmEncryption, keys: laneKeys },
+      sendRate: () => rateAt(config.swarmUpload, clock.now()),
+      receiveRate: () => rateAt(config.swarmDownload, clock.now()),
       onUnproven: ({ hasCalled, ...peer }) => {
         const who = `${peer.host}:${peer.port}`;
         if (hasCalled) log.debug({ peer }, `${who} called and has no key of these swarms`);

@@ -34,6 +34,8 @@ describe('the configuration', () => {
       swarmHost: '127.0.0.1',
       swarmPort: 0,
       swarmEncryption: 'required',
+      swarmUpload: { bytesPerSecond: null, hours: [] },
+      swarmDownload: { bytesPerSecond: null, hours: [] },
       keepSlots: 3,
       driftEveryMs: 21_600_000,
       programsOnStop: 'leave',

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { type ByteRate, byteRate } from '@starling/shared/byte-rate.ts';
 import { byteSize } from '@starling/shared/byte-size.ts';
 import { durationBetween } from '@starling/shared/durations.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
@@ -23,6 +24,9 @@ export interface AgentConfig {
   /** 0 takes any free port. */
   swarmPort: number;
   swarmEncryption: EncryptionMode;
+  /** What it sends to others and receives from them at most. */
+  swarmUpload: ByteRate;
+  swarmDownload: ByteRate;
   /** Slots to keep of each project, the current one included. */
   keepSlots: number;
   /** What slots and packs may take together, in bytes; 0 is no limit. */
@@ -103,6 +107,8 @@ const variables = z.object({
   STARLING_SWARM_HOST: z.string().min(1).default('127.0.0.1'),
   STARLING_SWARM_PORT: port.default(0),
   STARLING_SWARM_ENCRYPTION: z.enum(encryptionModes).default('required'),
+  STARLING_SWARM_UPLOAD: byteRate.prefault('none'),
+  STARLING_SWARM_DOWNLOAD: byteRate.prefault('none'),
   STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
   STARLING_KEEP_BYTES: z.union([z.literal('0').transform(() => 0), byteSize]).default(0),
   STARLING_BASE_COPIES: copies.default({}),
@@ -145,6 +151,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     swarmHost: values.STARLING_SWARM_HOST,
     swarmPort: values.STARLING_SWARM_PORT,
     swarmEncryption: values.STARLING_SWARM_ENCRYPTION,
+    swarmUpload: values.STARLING_SWARM_UPLOAD,
+    swarmDownload: values.STARLING_SWARM_DOWNLOAD,
     keepSlots: values.STARLING_KEEP_SLOTS,
     keepBytes: values.STARLING_KEEP_BYTES,
     baseCopies: values.STARLING_BASE_COPIES,

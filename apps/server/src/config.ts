@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { byteRate } from '@starling/shared/byte-rate.ts';
 import { byteSize } from '@starling/shared/byte-size.ts';
 import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
@@ -253,6 +254,7 @@ const hub = z
     STARLING_SWARM_HOST: z.string().default('127.0.0.1'),
     STARLING_SWARM_PORT: port.default(0),
     STARLING_SWARM_ENCRYPTION: z.enum(['required', 'preferred', 'off']).default('required'),
+    STARLING_SWARM_UPLOAD: byteRate.prefault('none'),
     STARLING_SHELF_BUDGET: z.union([z.literal('0').transform(() => 0), byteSize]).prefault('20GiB'),
     STARLING_CONTROL_URL: apiUrl,
     STARLING_ENROLMENT_TOKEN_FILE: z.string().min(1).optional(),

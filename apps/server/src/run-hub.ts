@@ -46,6 +46,7 @@ export async function runHub(config: HubConfig): Promise<void> {
       host: config.STARLING_SWARM_HOST,
       port: config.STARLING_SWARM_PORT,
       encryption: config.STARLING_SWARM_ENCRYPTION,
+      upload: config.STARLING_SWARM_UPLOAD,
     },
     trusted: {
       manifests: config.STARLING_MANIFEST_PUBLIC_KEYS,

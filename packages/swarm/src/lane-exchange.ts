@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { IntakeTally } from './intake-tally.ts';
+import { pieceBytes } from './lane-frames.ts';
 import { Intake, type IntakeEnd } from './lane-intake.ts';
 import type { LaneOffer } from './lane-keys.ts';
 import type { LaneLimits } from './lane-limits.ts';
@@ -13,6 +14,7 @@ import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 import type { PieceChecker } from './piece-checker.ts';
 import { type Crossing, choosePiece, isWorthTwice, mayCross } from './piece-choice.ts';
 import type { Intakes } from './swarm.ts';
+import type { TokenBucket } from './token-bucket.ts';
 import type { Uplink } from './uplink.ts';
 
 export interface ExchangeParts {
@@ -27,6 +29,8 @@ export interface ExchangeParts {
   buffers: PieceBuffers;
   checker: PieceChecker;
   uplink: Uplink;
+  /** What may be received; it is asked for no sooner. */
+  receiving: TokenBucket;
   limits: LaneLimits;
   /** False while as many connections are open as this process may have. */
   mayConnect: () => boolean;
@@ -338,8 +342,11 @@ export class LaneExchange {
     const aheadBytes = Math.min(limits.askAheadBytes, ((intake.bytesPerSecond ?? 0) * limits.askAheadMs) / 1_000);
     const ahead = Math.max(2, Math.min(32, Math.ceil(aheadBytes / book.shape.pieceLength)));
     while (intake.asked.size < ahead) {
+      // Asked again at the next tick.
+      if (this.#parts.receiving.waitMs() > 0) return;
       const piece = this.#choose(intake);
       if (piece === undefined) return;
+      this.#parts.receiving.take(pieceBytes(piece, book.shape));
       this.#open[piece] = 0;
       this.#claims.set(piece, (this.#claims.get(piece) ?? new Set()).add(intake));
       intake.ask(piece, (intake.sourceSentAt[piece] ?? 0) > 0);

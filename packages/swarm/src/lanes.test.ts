@@ -310,4 +310,23 @@ describe('who speaks BitTorrent only', () => {
     await until(() => empty.isDone());
     expect(await sha256Of(join(folder, 'empty'))).toBe(pack.sha256);
   });
+
+  it.each([
+    ['receives', { receiveRate: () => 2 * MiB }, {}],
+    ['is sent', {}, { sendRate: () => 2 * MiB }],
+  ])('bring no more a second than a member %s', async (_, own, theirs) => {
+    const folder = await temporaryFolder();
+    const { pack } = await randomPack(join(folder, 'seed'), 6 * MiB);
+    const base = { host: '127.0.0.1', port: 0, maxConnections: 50 };
+    const [seeder, swarm] = await Promise.all([theirs, own].map((rates) => openSwarm({ ...base, ...rates }, quick)));
+    onTestFinished(async () => void (await Promise.all([seeder?.close(), swarm?.close()])));
+    await seeder?.join(pack, join(folder, 'seed'));
+    const membership = await swarm?.join(pack, join(folder, 'member'));
+    const startedAt = performance.now();
+    membership?.setPeers(seeder ? [seeder.address] : []);
+    await membership?.whenComplete(never);
+    // A second's worth may come at once, and a piece; slower is no matter of the limit.
+    expect(performance.now() - startedAt).toBeGreaterThan(1_500);
+    expect(await sha256Of(join(folder, 'member'))).toBe(pack.sha256);
+  });
 });

@@ -20,6 +20,7 @@ import { PieceChecker } from './piece-checker.ts';
 import { piecesIn } from './piece-ranges.ts';
 import { StockClients } from './stock-clients.ts';
 import type { JoinOptions, Membership, Swarm, SwarmOptions } from './swarm.ts';
+import { TokenBucket } from './token-bucket.ts';
 import { checkTorrent, pieceDigests } from './torrent-info.ts';
 import { Uplink } from './uplink.ts';
 
@@ -67,6 +68,7 @@ class OpenSwarm implements Swarm {
   readonly #buffers: PieceBuffers;
   readonly #checker = new PieceChecker();
   readonly #uplink: Uplink;
+  readonly #receiving: TokenBucket;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
@@ -75,7 +77,8 @@ class OpenSwarm implements Swarm {
     this.#options = options;
     this.#limits = limits;
     this.#buffers = new PieceBuffers(limits.receiveBudgetBytes);
-    this.#uplink = new Uplink(limits);
+    this.#uplink = new Uplink(limits, new TokenBucket(options.sendRate ?? (() => undefined)));
+    this.#receiving = new TokenBucket(options.receiveRate ?? (() => undefined));
     this.address = { host: options.host, port: client.address()?.port ?? options.port };
     client.on('error', (error: Error) => {
       for (const membership of this.#memberships.values()) membership?.fail(error);
@@ -144,6 +147,7 @@ class OpenSwarm implements Swarm {
     const lanes = new LaneExchange({
       ...{ infoHash, member: this.#member, self: this.address, book, file, digests, mayConnect },
       ...{ buffers: this.#buffers, checker: this.#checker, uplink: this.#uplink, limits: this.#limits },
+      receiving: this.#receiving,
       offers: () => this.#offers(project, infoHash),
       onUnproven: (peer) => this.#options.onUnproven?.({ ...peer, hasCalled: false }),
       onStockPeers: (peers) => this.#speaksClear && stock.setPeers(peers),

@@ -22,6 +22,9 @@ export interface SwarmOptions {
    * served and not asked, stock clients neither. 'preferred': they are, in clear. Left out it is 'off': all is in clear.
    */
   encryption?: { mode: EncryptionMode; keys: LaneKeys };
+  /** What may be sent and received now, over all packs, in bytes a second; undefined without a limit. Asked again and again. */
+  sendRate?: () => number | undefined;
+  receiveRate?: () => number | undefined;
   /** Somebody did not prove it: a member that was called with all keys that may be, or whoever called from there. */
   onUnproven?: (unproven: Unproven) => void;
 }

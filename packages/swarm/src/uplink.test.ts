@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { defaultLaneLimits } from './lane-limits.ts';
+import { TokenBucket } from './token-bucket.ts';
 import { type UnderWay, Uplink, type Waiting } from './uplink.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -136,4 +137,22 @@ it('learns nothing from a piece that was given up', () => {
   a.underWay[0]?.end(false);
   a.underWay[0]?.end(true);
   expect(uplink.slowAfterMs).toBe(before);
+});
+
+it('sends no more than its rate, and goes on by itself', async () => {
+  const log: string[] = [];
+  const bucket = new TokenBucket(
+    () => pieceBytes,
+    () => Date.now(),
+  );
+  const uplink = new Uplink(limits, bucket);
+  const one = new Receiver('a', 5, uplink, log);
+  uplink.request(one);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(log).toHaveLength(1);
+  await one.arrive();
+  await vi.advanceTimersByTimeAsync(900);
+  expect(log).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(log).toHaveLength(2);
 });

@@ -1,5 +1,6 @@
 import type { LaneLimits } from './lane-limits.ts';
 import { monotonicMs } from './monotonic.ts';
+import type { TokenBucket } from './token-bucket.ts';
 import { whoseTurn } from './turns.ts';
 
 /** Somebody who waits to be sent a piece. */
@@ -43,6 +44,9 @@ const slowness = 4;
  */
 export class Uplink {
   readonly #limits: LaneLimits;
+  /** What may be sent, whoever waits; nothing limits it without. */
+  readonly #sending: TokenBucket | undefined;
+  #pacing: NodeJS.Timeout | undefined;
   /** In the order in which they were last served, and since when each waits. */
   readonly #waiting = new Map<Waiting, number>();
   /** Those whose bytes the system is taking. */
@@ -53,8 +57,9 @@ export class Uplink {
   /** How long pieces took of late, from their turn to the word that they arrived. */
   #typicalMs: number | undefined;
 
-  constructor(limits: LaneLimits) {
+  constructor(limits: LaneLimits, sending?: TokenBucket) {
     this.#limits = limits;
+    this.#sending = sending;
   }
 
   /** What takes longer than this to arrive is slow. */
@@ -100,12 +105,14 @@ export class Uplink {
       },
     };
     this.#flights.add(flight);
+    this.#sending?.take(bytes);
     return flight;
   }
 
   /** Begins what there is room for; to be called now and then too, for those that have become slow meanwhile. */
   pump(): void {
     for (;;) {
+      if (this.#mustPause()) return;
       const next = this.#next();
       if (!next) return;
       this.#waiting.delete(next);
@@ -120,6 +127,15 @@ export class Uplink {
 
   #wait(who: Waiting): void {
     if (!this.#waiting.has(who)) this.#waiting.set(who, monotonicMs());
+  }
+
+  /** Whether the rate is used up; then it goes on by itself. */
+  #mustPause(): boolean {
+    const waitMs = this.#waiting.size > 0 ? (this.#sending?.waitMs() ?? 0) : 0;
+    if (waitMs === 0) return false;
+    clearTimeout(this.#pacing);
+    this.#pacing = setTimeout(() => this.pump(), waitMs).unref();
+    return true;
   }
 
   #next(): Waiting | undefined {

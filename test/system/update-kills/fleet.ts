@@ -249,6 +249,8 @@ export class KillFleet {
         swarmHost: '127.0.0.1',
         swarmPort: 0,
         swarmEncryption: 'required',
+        swarmUpload: { bytesPerSecond: null, hours: [] },
+        swarmDownload: { bytesPerSecond: null, hours: [] },
         keepSlots: 3,
         keepBytes: 0,
         baseCopies: {},

@@ -50,6 +50,8 @@ export class Scene {
       swarmHost: '127.0.0.1',
       swarmPort: 0,
       swarmEncryption: 'required',
+      swarmUpload: { bytesPerSecond: null, hours: [] },
+      swarmDownload: { bytesPerSecond: null, hours: [] },
       keepSlots: 3,
       keepBytes: 0,
       baseCopies: {},

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { rateAt } from '@starling/shared/byte-rate.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import { maxFrameBytes } from '@starling/shared/hub-protocol.ts';
 import { TrustedKeys } from '@starling/shared/signing.ts';
@@ -42,11 +43,12 @@ const farewellMs = 1_000;
  */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   await mkdir(options.dataDir, { recursive: true });
-  const { host, port, maxConnections = maxSwarmConnections, encryption: mode = 'off' } = options.swarm;
+  const { host, port, maxConnections = maxSwarmConnections, encryption: mode = 'off', upload } = options.swarm;
   const laneKeys = new LaneKeys();
   const trust = new SwarmTrust(options.clock, options.log);
   const swarm = await openSwarm({
     ...{ host, port, maxConnections, encryption: { mode, keys: laneKeys } },
+    sendRate: () => upload && rateAt(upload, options.clock.now()),
     onUnproven: (unproven) => trust.refused(unproven),
   });
   try {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AgentCredential } from '@starling/shared/agent-identity.ts';
+import type { ByteRate } from '@starling/shared/byte-rate.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import type { AgentEnrolment } from '@starling/shared/enrolment.ts';
 import type { HubReport } from '@starling/shared/hub-protocol.ts';
@@ -58,8 +59,8 @@ export interface HubOptions {
   dataDir: string;
   /** Where agents connect; port 0 takes any free one. */
   listen: { host: string; port: number };
-  /** Where other members of the swarm connect, port 0 takes any free one; 'off' without another encryption. */
-  swarm: { host: string; port: number; maxConnections?: number; encryption?: EncryptionMode };
+  /** Where other members of the swarm connect, port 0 takes any free one; 'off' without another encryption. `upload` is what it seeds at most. */
+  swarm: { host: string; port: number; maxConnections?: number; encryption?: EncryptionMode; upload?: ByteRate };
   /** Public keys (PEM) trusted for manifests, for version keys and for the credentials of agents. */
   trusted: { manifests: readonly string[]; versionKeys: readonly string[]; agentCredentials: readonly string[] };
   /** What packs may take that no build needs that a key names; 20 GiB by default. */
