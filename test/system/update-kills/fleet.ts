@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -136,40 +136,37 @@ export class KillFleet {
   readonly machines: readonly string[];
   readonly #blobs: string;
   readonly #hubPort: number;
-  readonly #smallFetchBytes: number;
   readonly #children = new Map<string, ChildProcess>();
+  #sequence = 0;
+  /** As much of a pack as agents that are started from now on take straight from the hub. */
+  smallFetchBytes = 0;
 
-  private constructor(folder: string, blobs: string, machines: readonly string[], hubPort: number, small: number) {
+  private constructor(folder: string, blobs: string, machines: readonly string[], hubPort: number) {
     this.folder = folder;
     this.machines = machines;
     this.#blobs = blobs;
     this.#hubPort = hubPort;
-    this.#smallFetchBytes = small;
   }
 
-  /** `machinesFrom` is a folder with the data of machines as another fleet left it. */
-  static async make(
-    blobs: string,
-    machines: readonly string[],
-    { smallFetchBytes, machinesFrom }: { smallFetchBytes: number; machinesFrom?: string },
-  ): Promise<KillFleet> {
+  static async make(blobs: string, machines: readonly string[]): Promise<KillFleet> {
     const folder = await mkdtemp(join(tmpdir(), 'starling-kills-'));
-    if (machinesFrom) await cp(machinesFrom, join(folder, 'machines'), { recursive: true, verbatimSymlinks: true });
     await writeFile(join(folder, 'token'), 'anybody\n');
     await writeFile(join(folder, 'keys.json'), '[]');
-    return new KillFleet(folder, blobs, machines, await freePort(), smallFetchBytes);
+    return new KillFleet(folder, blobs, machines, await freePort());
   }
 
   dataOf(machine: string): string {
     return join(this.folder, 'machines', machine);
   }
 
-  async tell(sequence: number, stable: Target): Promise<void> {
+  /** Says in a new key what all machines must run. */
+  async tell(stable: Target): Promise<void> {
+    this.#sequence += 1;
     const key = new Signer('version-key', signing.key.privatePem).sign({
       format: 1 as const,
       project: 'hello',
       region: 'eu',
-      sequence,
+      sequence: this.#sequence,
       issuedAt: Date.now(),
       expiresAt: Date.now() + 86_400_000,
       stable,
@@ -180,7 +177,7 @@ export class KillFleet {
     });
     const path = join(this.folder, 'keys.json');
     await writeFile(`${path}.new`, JSON.stringify([key]));
-    await cp(`${path}.new`, path);
+    await rename(`${path}.new`, path);
   }
 
   /** Starts the hub or a machine. */
@@ -189,7 +186,10 @@ export class KillFleet {
     const path = join(this.folder, `${who}.json`);
     await writeFile(path, JSON.stringify(order));
     const script = join(import.meta.dirname, who === 'hub' ? 'hub-process.ts' : 'agent-process.ts');
-    this.#children.set(who, fork(script, [path], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    this.#children.set(
+      who,
+      fork(script, [path], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: this.#environment() }),
+    );
   }
 
   async kill(who: string): Promise<void> {
@@ -222,6 +222,11 @@ export class KillFleet {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** What was compiled is kept for those that are started later, of which there are many. */
+  #environment(): Record<string, string> {
+    return { PATH: '/usr/bin:/bin', NODE_COMPILE_CACHE: join(this.#blobs, '..', 'compile-cache') };
+  }
+
   #hubOrder(): HubOrder {
     return {
       dataDir: join(this.folder, 'hub'),
@@ -251,7 +256,7 @@ export class KillFleet {
         swarmEncryption: 'required',
         swarmUpload: { bytesPerSecond: null, hours: [] },
         swarmDownload: { bytesPerSecond: null, hours: [] },
-        keepSlots: 3,
+        keepSlots: 2,
         keepBytes: 0,
         baseCopies: {},
         driftEveryMs: 0,
@@ -264,7 +269,7 @@ export class KillFleet {
       },
       manifestPublicPem: signing.manifest.publicPem,
       versionPublicPem: signing.key.publicPem,
-      smallFetchBytes: this.#smallFetchBytes,
+      smallFetchBytes: this.smallFetchBytes,
     };
   }
 }
