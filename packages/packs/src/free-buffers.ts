@@ -15,9 +15,14 @@ export function freeBuffers(): void {
   // What was collected may be given back a moment later.
   keptBytes = Math.min(keptBytes, arrayBuffers);
   if (arrayBuffers - keptBytes < mostPiledUpBytes) return;
+  freeAll();
+  keptBytes = process.memoryUsage().arrayBuffers;
+}
+
+/** Frees all that nothing refers to: after work that leaves much behind, where long work follows that takes memory too. */
+export function freeAll(): void {
   collect ??= collector();
   collect();
-  keptBytes = process.memoryUsage().arrayBuffers;
 }
 
 /** V8 gives its collector to contexts that are made while the flag is set. */

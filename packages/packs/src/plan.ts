@@ -70,10 +70,11 @@ export function planUpdate(request: PlanRequest): Plan {
   const rangeCostBytes = request.rangeCostBytes ?? defaultRangeCostBytes;
   let best: { plan: Plan; cost: number } | undefined;
   let impossible: unknown;
+  const known: Known = { places: placesOf(request), chunksOf: new Map() };
   for (const isEager of [false, true]) {
     for (let chain = 0; chain <= (request.maxChain ?? defaultMaxChain); chain += 1) {
       try {
-        const plan = new Planner(request, chain, isEager).plan();
+        const plan = new Planner(request, known, chain, isEager).plan();
         const ranges = plan.fetch.reduce((sum, fetch) => sum + fetch.ranges.length, 0);
         const cost = plan.bytesToFetch + ranges * rangeCostBytes;
         if (!best || cost < best.cost) best = { plan, cost };
@@ -91,7 +92,33 @@ export function planUpdate(request: PlanRequest): Plan {
 
 class Unfetchable extends Error {}
 
-type Undo = () => void;
+/** What all attempts at a plan share: of a large build each takes some 10 MB. */
+interface Known {
+  /** Where a base has a chunk, by the chunk's digest. */
+  places: ReadonlyMap<string, Choice>;
+  /** The chunks of a build by their digests. */
+  chunksOf: Map<PlannedBuild, ReadonlyMap<string, number>>;
+}
+
+function placesOf({ bases, damaged }: PlanRequest): Map<string, Choice> {
+  const places = new Map<string, Choice>();
+  for (const { name: base, chunks } of bases) {
+    let start = 0;
+    for (const { digest, length } of chunks) {
+      if (!places.has(digest) && !damaged?.has(`${base}:${start}`)) places.set(digest, { kind: 'base', base, start });
+      start += length;
+    }
+  }
+  return places;
+}
+
+const inFull: Choice = { kind: 'full' };
+
+/** A choice to take back. */
+interface Undo {
+  choices: (Choice | undefined)[];
+  chunk: number;
+}
 
 class Planner {
   readonly #request: PlanRequest;
@@ -101,24 +128,16 @@ class Planner {
    * where many share much, taking all of them is fewer bytes. It also keeps a chain at most as long as its parts.
    */
   readonly #isEager: boolean;
-  readonly #places = new Map<string, { base: string; start: number }>();
+  readonly #known: Known;
   readonly #builds: ChosenBuild[] = [];
   readonly #indexOf = new Map<string, number>();
-  readonly #byDigest = new Map<number, Map<string, number>>();
   #deepest = 0;
 
-  constructor(request: PlanRequest, chain: number, isEager: boolean) {
+  constructor(request: PlanRequest, known: Known, chain: number, isEager: boolean) {
     this.#request = request;
+    this.#known = known;
     this.#chain = chain;
     this.#isEager = isEager;
-    for (const base of request.bases) {
-      let start = 0;
-      for (const { digest, length } of base.chunks) {
-        if (!this.#places.has(digest) && !request.damaged?.has(`${base.name}:${start}`))
-          this.#places.set(digest, { base: base.name, start });
-        start += length;
-      }
-    }
     this.#add(request.target);
   }
 
@@ -143,8 +162,8 @@ class Planner {
     const lacking: number[] = [];
     for (let chunk = first; chunk < end; chunk += 1) {
       if (choices[chunk]) continue;
-      const place = this.#places.get(build.chunks[chunk]!.digest);
-      if (place) this.#set(choices, chunk, { kind: 'base', ...place }, undo);
+      const place = this.#known.places.get(build.chunks[chunk]!.digest);
+      if (place) this.#set(choices, chunk, place, undo);
       else lacking.push(chunk);
     }
     if (lacking.length > 0 && chain > 0) {
@@ -158,7 +177,7 @@ class Planner {
       if (choices[chunk]) continue;
       const { pack, encodedLength } = build.chunks[chunk]!;
       cost += this.#isThere(build, pack) ? encodedLength : Number.POSITIVE_INFINITY;
-      this.#set(choices, chunk, { kind: 'full' }, undo);
+      this.#set(choices, chunk, inFull, undo);
     }
     if (cost === Number.POSITIVE_INFINITY && !undo)
       throw new Unfetchable('a pack that is needed cannot be fetched any more');
@@ -175,29 +194,30 @@ class Planner {
   ): number {
     const { build, choices } = this.#builds[index]!;
     const { pack, length, firstChunk, chunkCount, ancestor, referenceStart, referenceLength } = build.patches[patch]!;
-    let inFull = 0;
+    let bytesInFull = 0;
     const chunks: number[] = [];
     for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk += 1) {
       if (!wanted.has(chunk) || choices[chunk]) continue;
       chunks.push(chunk);
       const full = build.chunks[chunk]!;
-      inFull += this.#isThere(build, full.pack) ? full.encodedLength : Number.POSITIVE_INFINITY;
+      bytesInFull += this.#isThere(build, full.pack) ? full.encodedLength : Number.POSITIVE_INFINITY;
     }
-    if (chunks.length === 0 || (length >= inFull && !this.#isEager) || !this.#isThere(build, pack)) return 0;
+    if (chunks.length === 0 || (length >= bytesInFull && !this.#isEager) || !this.#isThere(build, pack)) return 0;
     const reference = this.#ancestorOf(index, ancestor);
     if (reference === undefined) return 0;
     const trial: Undo[] = [];
     const deepest = this.#deepest;
     const [from, to] = chunksTouching(this.#builds[reference]!.starts, referenceStart, referenceLength);
     const cost = length + this.#choose(reference, from, to, chain - 1, trial);
-    const isTaken = this.#isEager ? cost < Number.POSITIVE_INFINITY : cost < inFull;
+    const isTaken = this.#isEager ? cost < Number.POSITIVE_INFINITY : cost < bytesInFull;
     if (!isTaken) {
-      for (const step of trial.toReversed()) step();
+      for (const step of trial) step.choices[step.chunk] = undefined;
       this.#deepest = deepest;
       return 0;
     }
-    undo?.push(...trial);
-    for (const chunk of chunks) this.#set(choices, chunk, { kind: 'patch', patch }, undo);
+    for (const step of undo ? trial : []) undo?.push(step);
+    const choice: Choice = { kind: 'patch', patch };
+    for (const chunk of chunks) this.#set(choices, chunk, choice, undo);
     this.#deepest = Math.max(this.#deepest, this.#chain - chain + 1);
     return cost;
   }
@@ -232,20 +252,19 @@ class Planner {
     return cost;
   }
 
-  #chunksByDigest(index: number): Map<string, number> {
-    let known = this.#byDigest.get(index);
-    if (!known) {
-      known = new Map(this.#builds[index]!.build.chunks.map(({ digest }, chunk) => [digest, chunk]));
-      this.#byDigest.set(index, known);
-    }
-    return known;
+  #chunksByDigest(index: number): ReadonlyMap<string, number> {
+    const { build } = this.#builds[index]!;
+    const known = this.#known.chunksOf.get(build);
+    if (known) return known;
+    const chunks = new Map<string, number>();
+    for (const [chunk, { digest }] of build.chunks.entries()) chunks.set(digest, chunk);
+    this.#known.chunksOf.set(build, chunks);
+    return chunks;
   }
 
   #set(choices: (Choice | undefined)[], chunk: number, choice: Choice, undo: Undo[] | undefined): void {
     choices[chunk] = choice;
-    undo?.push(() => {
-      choices[chunk] = undefined;
-    });
+    undo?.push({ choices, chunk });
   }
 
   /** A build's patches come in the order of their chunks. */

@@ -1,4 +1,5 @@
 import type { StreamFile } from '@starling/packs/file-stream.ts';
+import { freeAll } from '@starling/packs/free-buffers.ts';
 import { type Base, type Plan, planUpdate } from '@starling/packs/plan.ts';
 import type { FetchRanges } from '@starling/packs/ranges.ts';
 import type { Manifest } from '@starling/packs/signed-manifest.ts';
@@ -64,6 +65,7 @@ export interface FetchedBytes {
 }
 
 const askAgainEveryMs = 10_000;
+const manyChunks = 10_000;
 
 /** Manifests of the builds that lie between a base and the target, as far as the hub has them. */
 export async function ancestorsOf(
@@ -113,6 +115,8 @@ export async function prepareUpdate(
       damaged,
       hasPack: (digest) => !gone.has(digest),
     });
+    // Planning 10 GiB leaves some 70 MB behind, and threads that take as much come next.
+    if (manifest.chunks.length > manyChunks) freeAll();
     await onPlan?.(plan);
     throwIfAborted(signal);
     for (const { pack } of plan.fetch) {
