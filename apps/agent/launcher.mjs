@@ -70,11 +70,13 @@ async function runOnce({ slot, deployment, root }) {
   say(`starting the agent of ${slot ?? 'the installation'}`);
   const { left } = memory;
   const fellBack = left && slot !== left.slot ? JSON.stringify({ slot: left.slot, why: left.why }) : '';
-  // A small nursery and few arenas: an agent is a guest on its machine. What was compiled is kept for the next start.
+  // A small nursery, few arenas, and large buffers given back at once: an agent is a guest on its machine. What was compiled is
+  // kept for the next start.
   child = spawn(process.execPath, ['--max-semi-space-size=2', join(root, program)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {
       MALLOC_ARENA_MAX: '2',
+      MALLOC_MMAP_THRESHOLD_: '131072',
       NODE_COMPILE_CACHE: join(data, 'compile-cache'),
       ...process.env,
       STARLING_AGENT_FELL_BACK: fellBack,

@@ -7,7 +7,7 @@ import { contentsOf, KillFleet, makeVersions, randomOf, type SampleVersion } fro
 
 // Agents and their hub are killed, as `kill -9` does, at random moments of an update that is made of slots, patches, the swarm
 // and the hub's own bytes; and every machine ends on exactly the bytes of the build. A few seeds here; 200 with
-// STARLING_KILL_SEEDS=200, which takes some ten minutes. The same machines go from seed to seed: each brings them the version
+// STARLING_KILL_SEEDS=200, which takes a quarter of an hour. The same machines go from seed to seed: each brings them the version
 // whose slot they no longer have.
 
 const machines = ['m1', 'm2'];

@@ -15,7 +15,10 @@ import { prepareSecrets, type Secrets } from './secrets.ts';
 export const localRegions = ['eu-west', 'us-east', 'ap-south'] as const;
 const host = '127.0.0.1';
 /** An agent is a guest on its machine. The same is in its unit and its launcher. */
-const littleMemory = { node: ['--max-semi-space-size=2'], environment: { MALLOC_ARENA_MAX: '2' } };
+const littleMemory = {
+  node: ['--max-semi-space-size=2'],
+  environment: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' },
+};
 const serverProgram = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url));
 const agentProgram = fileURLToPath(new URL('../../agent/src/main.ts', import.meta.url));
 
