@@ -14,7 +14,7 @@ import { prepareSecrets, type Secrets } from './secrets.ts';
 
 export const localRegions = ['eu-west', 'us-east', 'ap-south'] as const;
 const host = '127.0.0.1';
-/** An agent is a guest on its machine. The same is in its unit and its launcher. */
+/** An agent is a guest on its machine (the same is in its unit and its launcher), and a worker leaves memory to recipes. */
 const littleMemory = {
   node: ['--max-semi-space-size=2'],
   environment: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' },
@@ -144,7 +144,8 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
     onPart('workers and regions');
     undo.push(stopAll('worker'));
     for (let number = 1; number <= workers; number += 1) {
-      launch(`worker-${number}`, serverProgram, ['worker'], await workerEnvironment(`worker-${number}`), true);
+      const environment = await workerEnvironment(`worker-${number}`);
+      launch(`worker-${number}`, serverProgram, ['worker'], environment, true, littleMemory.node);
     }
     undo.push(stopAll('hub'));
     for (const [index, region] of regions.entries()) {
@@ -198,6 +199,7 @@ export async function startLocalStarling(options: LocalStarlingOptions): Promise
         STARLING_BLOBS: blobs('main'),
         STARLING_MANIFEST_SIGNING_KEY: secrets.manifestKey,
         STARLING_CONTROL_URL: url,
+        ...littleMemory.environment,
         ...(await enrolment('worker', name, dataFolder)),
       };
     }
