@@ -196,7 +196,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const { repeatProgress } of machines.values()) repeatProgress();
     }
     if (frame.type === 'reportsAccepted') sender.accepted(frame.upToSequence);
-    if (frame.type === 'peers') packs.setPeers(frame.infoHash, frame.peers, frame.slice);
+    if (frame.type === 'peers') packs.setPeers(frame);
     if (frame.type === 'key') {
       gate
         .admit(frame.key)

@@ -105,6 +105,8 @@ export const hubFrame = z.discriminatedUnion('type', [
     infoHash: infoHashHex,
     peers: z.array(handedPeer).max(200),
     slice: rackSlice.optional(),
+    /** How often to announce from now on, in milliseconds; every 2 s without. */
+    announceEveryMs: z.number().int().min(1_000).max(600_000).optional(),
   }),
   /** The hub will not talk to this agent; the connection ends. */
   z.object({ type: z.literal('refused'), reason: z.string().max(1_000) }),

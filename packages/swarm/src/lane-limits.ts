@@ -14,6 +14,8 @@ export interface LaneLimits {
   windowBytes: number;
   /** A piece that takes longer, and longer than is usual, does not count among them: a slow member holds up nobody. */
   slowAfterMs: number;
+  /** Beyond them, places kept for those who have nothing yet. */
+  newcomersAtOnce: number;
   /** Pieces on their way at the same time, the slow ones too. */
   maxSending: number;
   /** Who waits for its turn for longer goes before those who want what nobody was given. */
@@ -54,6 +56,7 @@ export const defaultLaneLimits: LaneLimits = {
   quickMs: 150,
   windowBytes: 32 * MiB,
   slowAfterMs: 1_000,
+  newcomersAtOnce: 2,
   maxSending: 64,
   turnPatienceMs: 20_000,
   askAheadMs: 200,

@@ -311,6 +311,29 @@ describe('who speaks BitTorrent only', () => {
     expect(await sha256Of(join(folder, 'empty'))).toBe(pack.sha256);
   });
 
+  it('bring a newcomer its first piece while others take all that the sender gives', async () => {
+    const busy = { quietAfterMs: 60_000, slowAfterMs: 600_000, sendingAtOnce: 2, windowBytes: 0 };
+    const { folder, pack, seeder, seed } = await seeded(4 * MiB, { ...quick, ...busy });
+    const { infoHash } = pack.torrent;
+    const pieceCount = piecesOf(pack);
+    const bits = packBits(Uint8Array.from({ length: pieceCount }, (_, piece) => Number(piece === 0)));
+    // They take pieces and never say that they have them, so their places stay taken.
+    for (const name of ['aa', 'bb']) {
+      const socket = connect(seeder.address);
+      onTestFinished(() => void socket.destroy());
+      socket.on('error', () => undefined);
+      socket.resume();
+      const asks = [1, 2, 3].map((piece) => encodeFrame({ type: 'ask', piece, isKnowing: true }));
+      const hello = encodeHello({ answer: 'welcome', infoHash, member: name.repeat(16), pieceCount });
+      socket.write(Buffer.concat([hello, encodeFrame({ type: 'has', length: bits.length }), bits, ...asks]));
+    }
+    await until(() => seed.progress().bytesSent >= 2 * pack.torrent.pieceLength);
+    const swarm = await member();
+    const membership = await swarm.join(pack, join(folder, 'member'));
+    membership.setPeers([seeder.address]);
+    await until(() => membership.progress().bytesHere > 0);
+  });
+
   it.each([
     ['receives', { receiveRate: () => 2 * MiB }, {}],
     ['is sent', {}, { sendRate: () => 2 * MiB }],

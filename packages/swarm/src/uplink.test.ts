@@ -92,11 +92,11 @@ it('serves who wants what nobody was given first, and who has waited for long be
   expect(log).toEqual(['a', 'b', 'ungiven', 'known', 'old']);
 });
 
-it('keeps a place for a newcomer', () => {
+it('keeps two places for newcomers', () => {
   const { log, uplink, receiver } = scene();
   for (const name of ['a', 'b', 'c']) uplink.request(receiver(name, 1));
-  for (const name of ['new', 'newer']) uplink.request(Object.assign(receiver(name, 1), { isNewcomer: true }));
-  expect(log).toEqual(['a', 'b', 'new']);
+  for (const name of ['new', 'newer', 'newest']) uplink.request(Object.assign(receiver(name, 1), { isNewcomer: true }));
+  expect(log).toEqual(['a', 'b', 'new', 'newer']);
 });
 
 it('is not held up by who is slow, gives them no more, and never sends to more than it may', async () => {

@@ -153,8 +153,9 @@ export class Uplink {
     }
     const isFull = counted >= this.#limits.sendingAtOnce && countedBytes >= this.#windowBytes;
     if (!isFull) return this.#first((who) => !slow.has(who));
-    // One more for somebody who has nothing yet, and nobody else who has nothing yet is being sent to.
-    if ([...this.#flights].some(({ who }) => who.isNewcomer)) return undefined;
+    // A few more for those who have nothing yet.
+    const newcomers = [...this.#flights].filter(({ who, startedAt }) => who.isNewcomer && startedAt >= since).length;
+    if (newcomers >= this.#limits.newcomersAtOnce) return undefined;
     return this.#first((who) => who.isNewcomer && !slow.has(who));
   }
 

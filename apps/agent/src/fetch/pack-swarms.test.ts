@@ -50,6 +50,19 @@ it('announces every swarm every 2 s', async () => {
   expect(announced() - before).toBe(3);
 });
 
+it('announces as seldom as the hub says, and at once when it wants more', async () => {
+  packs.start();
+  await packs.holdOnly('a', [{ pack: one, ranges: [] }]);
+  const announced = () => frames.filter(({ type }) => type === 'announce').length;
+  packs.setPeers({ infoHash: one.torrent.infoHash, peers: [], announceEveryMs: 8_000 });
+  await clock.advance(2_000);
+  const before = announced();
+  await clock.advance(16_000);
+  expect(announced() - before).toBe(2);
+  await packs.holdOnly('a', whole(one));
+  expect(announced() - before).toBe(3);
+});
+
 it('deletes the packs that nobody needs, but none that is in a swarm', async () => {
   for (const name of [one.sha256, two.sha256, 'old']) await writeFile(join(folder, name), '');
   await packs.holdOnly('a', whole(one));

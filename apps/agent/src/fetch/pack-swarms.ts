@@ -2,7 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
-import type { AgentFrame, HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { AgentFrame, HubFrame, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { ByteRange, Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
@@ -33,13 +33,17 @@ interface Held {
   /** The projects that want it; when the last lets go, the swarm is left. */
   holders: Set<string>;
   membership: Membership | undefined;
+  announceEveryMs: number;
+  announcedAt: number;
 }
 
-const announceEveryMs = 2_000;
+/** How often it looks whether to announce, and announces where the hub says nothing else. */
+const lookEveryMs = 2_000;
 
 /**
  * The swarms this machine is in. Each project says which packs it wants to be a member of; a pack that two projects
- * share is joined once and left when the last of them lets go. The hub is told of each every 2 s.
+ * share is joined once and left when the last of them lets go. The hub is told of each every 2 s, or as often as
+ * it said last.
  *
  * What is wanted changes at once; joining, leaving and deleting follow it, for each pack one after another and for
  * different packs side by side, because joining reads through what is in the file already.
@@ -98,6 +102,8 @@ export class PackSwarms {
         toldRanges: 0,
         holders: new Set(),
         membership: undefined,
+        announceEveryMs: lookEveryMs,
+        announcedAt: 0,
       };
       held.holders.add(project);
       held.ranges.push(...ranges);
@@ -140,9 +146,13 @@ export class PackSwarms {
     for (const name of new Set(packs)) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
-  setPeers(infoHash: string, peers: readonly HandedPeer[], slice?: RackSlice): void {
-    for (const { membership } of this.#held.values())
-      if (membership?.infoHash === infoHash) membership.setPeers(peers, slice);
+  setPeers({ infoHash, peers, slice, announceEveryMs }: Omit<Extract<HubFrame, { type: 'peers' }>, 'type'>): void {
+    for (const held of this.#held.values()) {
+      const { membership } = held;
+      if (membership?.infoHash !== infoHash) continue;
+      membership.setPeers(peers, slice);
+      held.announceEveryMs = announceEveryMs ?? lookEveryMs;
+    }
   }
 
   /** Tells the hub of every swarm at once: on a new connection it knows of none. */
@@ -167,6 +177,8 @@ export class PackSwarms {
       else if (held.toldRanges < held.ranges.length) {
         held.membership.widen(held.ranges.slice(held.toldRanges));
         held.toldRanges = held.ranges.length;
+        // The hub hears rarely of members that want nothing, and this is one no more.
+        this.#announce(held);
       }
     });
   }
@@ -210,7 +222,16 @@ export class PackSwarms {
     });
   }
 
-  #announce({ membership, pack }: Held): void {
+  #announceDue(): void {
+    const now = this.#options.clock.now();
+    // Half a look early rather than one late.
+    const isDue = ({ announcedAt, announceEveryMs }: Held) => now - announcedAt >= announceEveryMs - lookEveryMs / 2;
+    for (const held of this.#held.values()) if (isDue(held)) this.#announce(held);
+  }
+
+  #announce(held: Held): void {
+    const { membership, pack } = held;
+    held.announcedAt = this.#options.clock.now();
     if (!membership || this.#held.get(pack.sha256)?.membership !== membership) return;
     // Of the whole pack, whatever is wanted of it here: others want other parts.
     const { bytesDone, bytesTotal, bytesHere } = membership.progress();
@@ -222,8 +243,8 @@ export class PackSwarms {
   async #announceForever(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await this.#options.clock.sleep(announceEveryMs, signal);
-      if (!signal.aborted) this.announceAll();
+      await this.#options.clock.sleep(lookEveryMs, signal);
+      if (!signal.aborted) this.#announceDue();
     }
   }
 

@@ -1,9 +1,10 @@
 import type { Clock } from '@starling/shared/clock.ts';
-import type { HandedPeer, HubFrame, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HubFrame, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { WebSocket } from 'ws';
 import type { Logger } from '../lib/log.ts';
 import { AgentConnection, type Hello, type LaterFrame } from './agent-connection.ts';
+import type { Handout } from './handout.ts';
 import type { SessionOwner } from './ports.ts';
 import { Pulse } from './pulse.ts';
 import type { MachineState, ReportQueue } from './report-queue.ts';
@@ -90,9 +91,9 @@ export class Agents {
     for (const agent of this.#connected.values()) this.#welcome(agent);
   }
 
-  sendPeers(machine: string, infoHash: string, peers: HandedPeer[], slice: RackSlice | undefined): void {
+  sendPeers(machine: string, infoHash: string, { peers, slice }: Handout, announceEveryMs: number): void {
     this.#connected.get(machine)?.connection.send({
-      ...{ type: 'peers', infoHash, peers },
+      ...{ type: 'peers', infoHash, peers, announceEveryMs },
       ...(slice && { slice }),
     });
   }

@@ -97,7 +97,7 @@ class Hub implements RunningHub {
     this.#tracker = new Tracker({
       isPutAside: (machine) => trust.isPutAside(machine),
       hubFor: (infoHash) => (this.#shelf.isSeeding(infoHash) ? swarm.address : undefined),
-      send: (machine, infoHash, peers, slice) => this.#agents.sendPeers(machine, infoHash, peers, slice),
+      send: (machine, infoHash, handout, everyMs) => this.#agents.sendPeers(machine, infoHash, handout, everyMs),
     });
     this.#shelf = new Shelf({
       dataDir,

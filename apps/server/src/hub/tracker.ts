@@ -1,4 +1,5 @@
-import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import type { HandedPeer, SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import { announceEveryMs } from './announce-interval.ts';
 import { defaultHandout, type Handout, type HandoutPolicy, handOut, type SwarmMember } from './handout.ts';
 
 /** The label that says which machines are close to each other. */
@@ -11,7 +12,7 @@ const busyShare = 0.05;
 export interface TrackerOptions {
   /** The hub's own seeder, or undefined while it does not seed this pack. */
   hubFor: (infoHash: string) => SwarmPeer | undefined;
-  send: (machine: string, infoHash: string, peers: HandedPeer[], slice: RackSlice | undefined) => void;
+  send: (machine: string, infoHash: string, handout: Handout, announceEveryMs: number) => void;
   /** Whether nobody is to be told of this machine for now. */
   isPutAside?: (machine: string) => boolean;
   policy?: HandoutPolicy;
@@ -133,11 +134,13 @@ export class Tracker {
       if (!swarm.isDue || startedAt < swarm.notBefore) continue;
       swarm.isDue = false;
       const lists = this.#listsOf([...swarm.members.values()], hubFor(infoHash));
-      for (const [machine, { peers, slice }] of lists) {
-        const text = JSON.stringify([peers, slice]);
+      const members = [...swarm.members.values()];
+      const everyMs = announceEveryMs(members.length, members.filter(({ isFetching }) => isFetching).length);
+      for (const [machine, handout] of lists) {
+        const text = JSON.stringify([handout.peers, handout.slice, everyMs]);
         if (swarm.told.get(machine) === text) continue;
         swarm.told.set(machine, text);
-        send(machine, infoHash, peers, slice);
+        send(machine, infoHash, handout, everyMs);
       }
       const endedAt = this.#elapsedMs();
       swarm.notBefore = endedAt + (endedAt - startedAt) / busyShare;
