@@ -58,12 +58,21 @@ describe('choosePiece', () => {
 
   it('asks across the uplink of a rack for its own slice, and for what neighbours do not bring in time', () => {
     const crossing = { slice: { index: 1, of: 3 }, nearHolders: new Uint16Array(4), idleMs: 0, neighbourMs: 1_000 };
-    expect(choosePiece(choiceOf({ crossing }))).toBe(1);
-    expect(choosePiece(choiceOf({ crossing, open: Uint8Array.from([1, 0, 1, 1]) }))).toBeUndefined();
-    expect(choosePiece(choiceOf({ crossing: { ...crossing, idleMs: 1_001 } }))).toBe(0);
-    const near = { ...crossing, nearHolders: Uint16Array.from([1, 1, 1, 1]) };
-    expect(choosePiece(choiceOf({ crossing: { ...near, idleMs: 1_001 } }))).toBeUndefined();
-    expect(choosePiece(choiceOf({ crossing: { ...near, idleMs: 4_001 } }))).toBe(0);
+    const across = (change: Partial<typeof crossing>, rest: Partial<Choice> = {}) =>
+      choosePiece(choiceOf({ isSourceComplete: false, crossing: { ...crossing, ...change }, ...rest }));
+    expect(across({})).toBe(1);
+    expect(across({}, { open: Uint8Array.from([1, 0, 1, 1]) })).toBeUndefined();
+    expect(across({ idleMs: 1_001 })).toBe(0);
+    const nearHolders = Uint16Array.from([1, 1, 1, 1]);
+    expect(across({ nearHolders, idleMs: 1_001 })).toBeUndefined();
+    expect(across({ nearHolders, idleMs: 4_001 })).toBe(0);
+  });
+
+  it('brings what only a lone seed has into its rack whoever was to, until the seed gave it away', () => {
+    const crossing = { slice: { index: 1, of: 3 }, nearHolders: new Uint16Array(4), idleMs: 0, neighbourMs: 1_000 };
+    expect(choosePiece(choiceOf({ crossing }))).toBe(0);
+    expect(choosePiece(choiceOf({ crossing, sourceSentAt: new Float64Array(4).fill(1) }))).toBe(1);
+    expect(choosePiece(choiceOf({ crossing, completeSources: 2, holders: new Uint16Array(4).fill(2) }))).toBe(1);
   });
 
   it('chooses only what is open and there, and always something in the end', () => {

@@ -6,6 +6,9 @@ import type { RackSlice } from '@starling/shared/hub-protocol.ts';
 // piece that the fewest sources have. A piece that the source promises or has just sent to somebody else is coming: it
 // is waited for a moment longer, because whoever got it will say so. Then what is rarest. All members begin their search at
 // places of their own, or they would all choose alike.
+//
+// Each member of a rack brings its own slice of the pieces across the uplink (`mayCross`), but for what nobody has yet: a seed
+// that waits for the one who is to bring a piece loses time that nothing makes up for.
 
 /** What keeps a source outside the rack from being asked for what a neighbour has, or brings. */
 export interface Crossing {
@@ -62,13 +65,16 @@ export function choosePiece(choice: Choice): number | undefined {
   const count = open.length;
   const comingSince = choice.now - choice.comingMs;
   const sparedSince = choice.isSourceComplete ? choice.now - choice.sparedMs : Number.POSITIVE_INFINITY;
+  const isOnlySeed = choice.isSourceComplete && completeSources <= 1;
   let best = Number.POSITIVE_INFINITY;
   let chosen: number | undefined;
   for (let step = 0, piece = choice.startAt; step < count; step += 1, piece = piece + 1 === count ? 0 : piece + 1) {
     if (open[piece] === 0 || sourceHas[piece] === 0) continue;
-    if (crossing && !mayCross(piece, crossing)) continue;
     const having = holders[piece] as number;
     const sentAt = sourceSentAt[piece] as number;
+    // What nobody at all has but a lone seed is brought in by whoever is there.
+    const isNew = sentAt === 0 && isOnlySeed && having <= 1;
+    if (crossing && !isNew && !mayCross(piece, crossing)) continue;
     let score = having;
     if (sentAt !== 0) {
       score += known;
