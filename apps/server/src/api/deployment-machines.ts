@@ -41,7 +41,7 @@ export async function deploymentMachinesByRegion(
       count(*) filter (where m.id is not null and not ${isReached} and (${underWay} or not ${online}))::int as "notReached",
       coalesce(sum(dm.bytes_done), 0)::float8 as "bytesDone",
       coalesce(sum(dm.bytes_total), 0)::float8 as "bytesTotal",
-      coalesce(sum(dm.bytes_per_second) filter (where dm.step = 'FETCHING' and dm.updated_at > now() - interval '5 seconds'), 0)::float8 as "bytesPerSecond"
+      coalesce(sum(dm.bytes_per_second) filter (where dm.step = 'FETCHING' and dm.updated_at > now() - interval '12 seconds'), 0)::float8 as "bytesPerSecond"
     from regions r
     join deployments d on d.id = ${deployment.id}
     left join machines m on m.region = r.name

@@ -130,6 +130,21 @@ describe('ReportQueue', () => {
     expect(control.batches.flatMap((batch) => batch.progress.map(({ bytesDone }) => bytesDone))).toEqual([60]);
   });
 
+  it('tells of a fetch that goes on every 5 s, and at once that it has ended', async () => {
+    const control = new MemoryControl();
+    const { queue, clock } = startQueue(control);
+    const progress = { project: 'hello', deployment: 1, bytesTotal: 100, bytesPerSecond: 1 };
+    await clock.advance(0);
+    for (let second = 1; second <= 12; second += 1) {
+      queue.addProgress('m1', { ...progress, bytesDone: second === 12 ? 100 : second });
+      await clock.advance(1_000);
+    }
+    const told = control.batches.flatMap((batch) => batch.progress.map(({ bytesDone }) => bytesDone));
+    expect(told[0]).toBe(1);
+    expect(told.at(-1)).toBe(100);
+    expect(told.length).toBe(4);
+  });
+
   it('does not wait for ever for an answer of control', async () => {
     let calls = 0;
     const control = {

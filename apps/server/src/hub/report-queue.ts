@@ -10,6 +10,8 @@ const maxItemsPerBatch = 5_000;
 const sendEveryMs = 500;
 const refreshEveryMs = 10_000;
 const viewEveryMs = 2_000;
+/** How often control is told of one machine's fetch; what moves in all is in the views. */
+const progressEveryMs = 5_000;
 const maxPauseMs = 10_000;
 const answerTimeoutMs = 15_000;
 const farewellTimeoutMs = 2_000;
@@ -52,6 +54,8 @@ export class ReportQueue {
   readonly #reports = new Map<string, MachineReports>();
   readonly #machines = new Map<string, MachineState>();
   readonly #progress = new Map<string, HubReport['progress'][number]>();
+  /** By machine: when control was last told of a fetch that goes on. */
+  readonly #toldAt = new Map<string, number>();
   readonly #swarms = new Map<number, SwarmView>();
   readonly #loop: Loop;
   #size = 0;
@@ -100,6 +104,7 @@ export class ReportQueue {
 
   disconnected(state: MachineState): void {
     this.#machines.set(state.machine, { ...state, connected: false });
+    this.#toldAt.delete(state.machine);
     if (this.#reports.get(state.machine)?.bySequence.size === 0) this.#reports.delete(state.machine);
   }
 
@@ -148,8 +153,19 @@ export class ReportQueue {
     }
   }
 
+  /** The end of a fetch is told at once, what lies before it now and then. */
+  #isDue({ machine, bytesDone, bytesTotal }: HubReport['progress'][number]): boolean {
+    const toldAt = this.#toldAt.get(machine);
+    return bytesDone >= bytesTotal || toldAt === undefined || this.#options.clock.now() - toldAt >= progressEveryMs;
+  }
+
   #hasAny(): boolean {
-    return this.#size > 0 || this.#machines.size > 0 || this.#progress.size > 0 || this.#swarms.size > 0;
+    return (
+      this.#size > 0 ||
+      this.#machines.size > 0 ||
+      this.#progress.values().some((one) => this.#isDue(one)) ||
+      this.#swarms.size > 0
+    );
   }
 
   /** Sends one batch; false when control did not take it. */
@@ -214,9 +230,17 @@ export class ReportQueue {
       if (machines.size >= maxItemsPerBatch) break;
       machines.set(machine, state);
     }
-    const progress = [...this.#progress.values()].slice(0, this.#batchLimit);
+    const progress = [
+      ...this.#progress
+        .values()
+        .filter((one) => this.#isDue(one))
+        .take(this.#batchLimit),
+    ];
     for (const machine of machines.keys()) this.#machines.delete(machine);
-    for (const { machine, project } of progress) this.#progress.delete(`${machine}\n${project}`);
+    for (const { machine, project } of progress) {
+      this.#progress.delete(`${machine}\n${project}`);
+      this.#toldAt.set(machine, this.#options.clock.now());
+    }
     const swarms = [...this.#swarms.values()].slice(0, mostViews);
     for (const { deployment } of swarms) this.#swarms.delete(deployment);
     return { hub, region, machines: [...machines.values()], reports, progress, ...(swarms.length > 0 && { swarms }) };

@@ -47,7 +47,9 @@ export function WhatChanges({ project, from, to }: { project: string; from: stri
           ) : (
             <p className="text-ink-3">Its files cannot be told: {diff.noTreeBecause}</p>
           )}
-          <CliLine command={cli.diff(from, to)} />
+          <div className="max-w-xl">
+            <CliLine command={cli.diff(from, to)} />
+          </div>
         </>
       )}
     </div>
@@ -96,9 +98,11 @@ function Commits({ title, list }: { title: 'more' | 'less'; list: Diff['added'] 
               <span className="block truncate text-ink" title={subject}>
                 {subject}
               </span>
-              <span className="flex flex-wrap gap-x-3 text-xs text-ink-3">
+              <span className="flex flex-wrap items-center gap-x-3 text-xs text-ink-3">
                 <Sha sha={sha} />
-                {authorName(author)}, <Ago at={committedAt} />
+                <span>
+                  {authorName(author)}, <Ago at={committedAt} />
+                </span>
               </span>
             </span>
           </li>

@@ -110,6 +110,7 @@ export function DeployDialog({
       {project && (
         <>
           <Impact project={project} buildId={buildId} />
+          <ForecastPreview project={name} build={buildId} rollout={rollout} />
           {runsNow && runsNow !== buildId && <WhatChangesFold project={name} from={runsNow} to={buildId} />}
           <Field label="Why (shown to everyone)">
             {(wiring) => (
@@ -141,7 +142,6 @@ export function DeployDialog({
           </Field>
           {preview.error && <ErrorPanel error={preview.error} title="The waves could not be worked out" />}
           {preview.data && (inWaves || preview.data.nobodyIn.length > 0) && <WavePreview preview={preview.data} />}
-          <ForecastPreview project={name} build={buildId} rollout={rollout} />
           {isBusy && (
             <Field label={`Deployment ${project.lastDeployment!.id} is still running`}>
               {(wiring) => (
