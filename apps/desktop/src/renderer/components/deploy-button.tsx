@@ -1,6 +1,7 @@
+import { useQuery } from '@tanstack/react-query';
 import { Rocket } from 'lucide-react';
 import { useId } from 'react';
-import type { Build } from '../lib/api.ts';
+import { api, type Build } from '../lib/api.ts';
 import { useNow, useWhyReadOnly } from '../lib/hooks.ts';
 import { whyWaiting } from '../lib/replication.ts';
 import { useUi } from '../lib/ui-state.ts';
@@ -12,8 +13,11 @@ type BuildFacts = Pick<Build, 'id' | 'project' | 'replicas' | 'notDeployableBeca
 export function useWhyNotDeployable(build: BuildFacts | undefined, brief = false): string | null {
   const now = useNow();
   const readOnly = useWhyReadOnly();
+  const { data: quarantines } = useQuery(api.quarantines.list.queryOptions());
   if (!build) return 'There is no build yet.';
-  return whyWaiting(build.replicas, build.notDeployableBecause, now, brief) ?? readOnly;
+  const held = quarantines?.find(({ buildId }) => buildId === build.id);
+  const heldBecause = held ? (brief ? 'In quarantine' : `In quarantine: ${held.reason}`) : null;
+  return whyWaiting(build.replicas, build.notDeployableBecause, now, brief) ?? heldBecause ?? readOnly;
 }
 
 /** Always there. When it cannot be pressed, the reason stands beside it. */

@@ -36,7 +36,7 @@ export function StageTimes({ job }: { job: Job }) {
   const total = (isOver ? Date.parse(job.finishedAt!) : now) - Date.parse(job.startedAt);
   const words = times.map((time) => `${stageWord(time.stage)} ${formatDuration(time.milliseconds)}`).join(', ');
   return (
-    <span className="flex w-full max-w-28 flex-col gap-1" title={words}>
+    <span className="flex w-28 max-w-full flex-col gap-1" title={words}>
       <span className="text-xs text-ink-2">{formatDuration(total)}</span>
       <span
         role="img"

@@ -54,9 +54,9 @@ export function ChainState({ newest }: { newest: number | undefined }) {
         {state === 'whole' && data && (
           <>
             <p className="font-medium text-ink">The log is whole: {plural(data.checked, 'row fits', 'rows fit')}</p>
-            <p className="flex flex-wrap items-center gap-x-1 text-xs text-ink-2">
+            <p className="text-xs text-ink-2">
               Verified <Ago at={new Date(dataUpdatedAt).toISOString()} />. Note down where it ends, to prove later that
-              it was not written anew:
+              it was not written anew:{' '}
               <Sha
                 sha={`${data.end.id}:${data.end.hash}`}
                 text={`${data.end.id}:${data.end.hash.slice(0, 12)}…`}

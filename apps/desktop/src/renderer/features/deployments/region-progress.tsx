@@ -28,7 +28,7 @@ export function RegionTable({
         <thead>
           <tr>
             <th scope="col">Region</th>
-            <th scope="col" className="min-w-52">
+            <th scope="col" className="min-w-28 xl:min-w-52">
               Progress
             </th>
             <th scope="col">Done</th>
@@ -41,14 +41,16 @@ export function RegionTable({
               </th>
             )}
             {inWaves && <th scope="col">Later waves</th>}
-            <th scope="col">Rate</th>
+            <th scope="col" className="hidden xl:table-cell">
+              Rate
+            </th>
             <th scope="col">Remaining</th>
           </tr>
         </thead>
         <tbody>
           {deployment.regions.map((region) => (
             <tr key={region.region}>
-              <td>
+              <td className="whitespace-nowrap">
                 <button
                   type="button"
                   onClick={() => onChoose(region.region)}
@@ -68,7 +70,7 @@ export function RegionTable({
               <Count amount={region.offline} tone="warn" />
               {someWait && <Count amount={region.waiting} tone="idle" />}
               {inWaves && <Count amount={region.notReached} tone="idle" />}
-              <td className="text-xs text-ink-2">
+              <td className="hidden text-xs text-ink-2 xl:table-cell">
                 {isRunning && region.bytesPerSecond > 0 ? formatRate(region.bytesPerSecond) : '–'}
               </td>
               <td className="text-xs">

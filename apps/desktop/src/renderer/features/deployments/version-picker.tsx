@@ -22,7 +22,10 @@ export function VersionPicker({
   const input = useRef<HTMLInputElement>(null);
   const shown = versions.filter((version) => matchesVersion(version, query));
   useEffect(() => {
-    if (!chosen) input.current?.focus();
+    if (chosen) return;
+    // In the next frame: the dialog around it first notes where the focus was, to give it back.
+    const frame = requestAnimationFrame(() => input.current?.focus());
+    return () => cancelAnimationFrame(frame);
   }, [chosen]);
   return (
     <Command
@@ -32,7 +35,7 @@ export function VersionPicker({
       onValueChange={setHighlighted}
       className="overflow-hidden rounded-lg border border-line bg-surface"
     >
-      <div className="flex items-center gap-2 border-b border-line px-3">
+      <div className="rounded-t-md outline-accent focus-within:outline-2 focus-within:-outline-offset-1 flex items-center gap-2 border-b border-line px-3">
         <Search aria-hidden className="size-3.5 text-ink-3" />
         <Command.Input
           ref={input}
