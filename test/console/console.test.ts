@@ -57,7 +57,7 @@ describe('the console', () => {
     await page.getByLabel('Password').fill('not the password');
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByText('The name or the password is wrong.').waitFor();
-    await look('sign-in');
+    await look('sign-in-refused');
     await page.getByRole('button', { name: 'Use a token instead' }).click();
     await page.getByLabel('Token').fill('stl_wrong');
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
@@ -176,7 +176,7 @@ describe('the console', () => {
     await page.keyboard.press('r');
     const dialog = page.getByRole('dialog');
     await dialog.getByText('last good').waitFor();
-    await look('rollback-picker');
+    await look('rollback-picker-hello');
     // The last good version is chosen already: Enter takes it, the reason is asked, and Enter does it.
     await page.keyboard.press('Enter');
     await dialog.getByLabel(/^Why/).waitFor();

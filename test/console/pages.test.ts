@@ -4,7 +4,7 @@ import { buildConsole } from '@starling/local/build-console.ts';
 import { inheritedEnvironment } from '@starling/local/config.ts';
 import { bad, good, warn } from '@starling/shared/findings.ts';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
 import { looker, sizes } from './look.ts';
@@ -168,12 +168,13 @@ describe('a rollout in waves', () => {
     await page.keyboard.press('Escape');
 
     await page.goto(`${api.url}/builds/${encodeURIComponent(held.id)}`);
-    await page.getByText('In quarantine:').waitFor();
+    await page.getByText('In quarantine:', { exact: true }).waitFor();
+    expect(await page.getByRole('button', { name: 'Deploy', exact: true }).getAttribute('aria-disabled')).toBe('true');
     await look('build-quarantined');
     await page.getByRole('button', { name: 'Lift the quarantine' }).click();
     await dialog.getByLabel(/^Why/).fill('the gateway was it');
     await page.keyboard.press('Enter');
-    await page.getByText('In quarantine:').waitFor({ state: 'detached' });
+    await page.getByText('In quarantine:', { exact: true }).waitFor({ state: 'detached' });
   });
 
   it('stands still while the line is stopped, and every page says so', async () => {
@@ -474,6 +475,53 @@ describe('settings', () => {
   });
 });
 
+describe('with the keyboard alone', () => {
+  const isInDialog = `(() => {
+    const [active, dialog] = [document.activeElement, document.querySelector('[role=dialog]')];
+    return dialog.contains(active) && active !== dialog && !active.hasAttribute('data-base-ui-focus-guard');
+  })()`;
+  it.each([
+    ['/', 'What runs where', 'Add a project'],
+    ['/projects/shop', 'shop', /^Build$/],
+    ['/projects/shop', 'shop', /^Roll back/],
+    ['/projects/shop', 'shop', 'Stop the line'],
+    ['/projects/search', 'search', /^Deploy \w{7}$/],
+    ['/workers', 'Workers and queue', /change the priority of job/],
+    ['/workers', 'Workers and queue', /^Cancel job/],
+    ['/regions', 'Regions', 'Let one in'],
+    ['/settings?tab=freezes', 'Settings', 'Freeze deployments'],
+    ['/settings?tab=alerts', 'Settings', 'Add a channel'],
+    ['/settings?tab=people', 'Settings', 'Add a person'],
+    ['/settings?tab=tokens', 'Settings', 'Make a token'],
+  ])('on %s (%s), %s opens a dialog that keeps the focus, shows it, and gives it back', async (path, heading, name) => {
+    await go(path, heading);
+    const opener = page.getByRole('button', { name }).first();
+    await opener.focus();
+    expect(await opener.getAttribute('aria-disabled'), 'it can be pressed').toBe(null);
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor();
+    await vi.waitFor(async () => expect(await page.evaluate(isInDialog)).toBe(true), 5_000);
+    const visited = new Set<string>();
+    for (let turn = 0; turn < 30; turn += 1) {
+      await page.keyboard.press('Tab');
+      // From the last thing to the first it goes by way of a guard, which passes it on.
+      await vi.waitFor(async () => expect(await page.evaluate(isInDialog)).toBe(true), 5_000);
+      const at = (await page.evaluate(`(() => {
+        const hasOutline = (element) => getComputedStyle(element).outlineStyle !== 'none';
+        const active = document.activeElement;
+        return { shown: hasOutline(active) || hasOutline(active.parentElement), what: active.outerHTML.slice(0, 160) };
+      })()`)) as { shown: boolean; what: string };
+      expect(at).toEqual({ ...at, shown: true });
+      visited.add(at.what);
+    }
+    expect(visited.size).toBeGreaterThan(2);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await vi.waitFor(async () => expect(await opener.evaluate((button) => button.matches(':focus'))).toBe(true), 5_000);
+  });
+});
+
 describe('the doctor', () => {
   it('says first what is bad, and what to do about it', async () => {
     await go('/doctor', 'Doctor');
@@ -491,9 +539,42 @@ describe('the design', () => {
     await look('design');
   });
 
+  it('asks who one is, and says it plainly when that is not so', async () => {
+    const context = await browser.newContext({ viewport: sizes.large, reducedMotion: 'reduce' });
+    const stranger = await context.newPage();
+    await stranger.goto(api.url);
+    await stranger.getByLabel('Name').waitFor();
+    await looker(stranger)('sign-in');
+    await context.close();
+  });
+
+  it('of a build and of a machine says where it is and what it runs', async () => {
+    const [build] = await api.as(adminToken).builds.list.query({ project: 'shop', limit: 1 });
+    await page.goto(`${api.url}/builds/${encodeURIComponent(build!.id)}`);
+    await page.getByText('Where it came from').waitFor();
+    await look('busy-build');
+    const [running] = await api.as(adminToken).jobs.list.query({ status: 'RUNNING' });
+    await page.goto(`${api.url}/jobs/${running!.id}`);
+    await page.getByText('1,204 of 3,118').waitFor();
+    await look('busy-job');
+    await go('/projects/shop', 'shop');
+    await page.getByRole('button', { name: /^Roll back/ }).click();
+    await page.getByRole('dialog').getByText('last good').waitFor();
+    await look('rollback-picker');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('roll');
+    await look('busy-palette');
+    await page.keyboard.press('Escape');
+  });
+
   it.each([
     ['busy-overview', '/', 'What runs where'],
+    ['busy-project', '/projects/shop', 'shop'],
+    ['busy-builds', '/builds', 'Builds'],
+    ['busy-deployments', '/deployments', 'Deployments'],
     ['busy-machines', '/machines', 'Machines'],
+    ['busy-machine', '/machines/us-east-4', 'us-east-4'],
   ])('%s is as legible with weeks behind it', async (name, path, heading) => {
     await go(path, heading);
     await look(name);

@@ -30,6 +30,21 @@ const project = pick('n', 'shop', 'search', 'ledger');
 /** 240 jobs, six weeks, denser towards now; the newest ten minutes ago. */
 const asked = `now() - interval '10 minutes' - (240 - n) * ${hour} * (4.2 - (n % 5) * 0.4)`;
 
+/** What a recipe writes, colours included. */
+const logOfTheRunningJob = `E'${[
+  'attempt 1 of job 248, by worker-1',
+  'checkout of https://git.example.org/acme/shop.git',
+  '  by Grace Hopper: Take the customer’s language from the account',
+  '  checked out in 1.2 s, fetched in 4.8 s',
+  'running: make release',
+  '\\x1b[36m[1/4]\\x1b[0m generate  \\x1b[32mdone\\x1b[0m in 3.1 s',
+  '\\x1b[36m[2/4]\\x1b[0m compile   184 units',
+  '  \\x1b[33mwarning\\x1b[0m: till/receipt.c:214: the currency is converted twice',
+  '\\x1b[36m[2/4]\\x1b[0m compile   \\x1b[32mdone\\x1b[0m in 1 min 14 s',
+  '\\x1b[36m[3/4]\\x1b[0m link      shop, 84.2 MB',
+  '\\x1b[36m[4/4]\\x1b[0m test      1,204 of 3,118',
+].join('\\n')}\\n'`;
+
 const statements = [
   `insert into regions (name, position) values ${regions.map((name, place) => `('${name}', ${place})`).join(', ')}`,
   `insert into projects (name, repository_url, default_ref, binary_name, created_by, settings) values
@@ -133,6 +148,10 @@ const statements = [
        now() - interval '2 min', now()) returning id, project, started_at),
    staged as (insert into job_stage_times (job_id, attempt, stage, started_at) select id, 1, 'RECIPE', started_at from running)
    insert into jobs_taken (job_id, project) select id, project from running`,
+  `insert into job_stage_times (job_id, attempt, stage, started_at, finished_at)
+   select id, 1, 'CHECKOUT', started_at - interval '6 s', started_at from jobs where status = 'RUNNING'`,
+  `insert into job_log_pieces (job_id, attempt, sequence, text)
+   select id, 1, 0, ${logOfTheRunningJob} from jobs where status = 'RUNNING'`,
   `insert into identities (kind, name, region, enrolled_at)
    select 'agent', id, region, now() - interval '40 days' from machines union all
    select 'hub', 'hub-' || name || '-' || n, name, now() - interval '42 days' from regions, generate_series(1, 2) n union all
