@@ -23,15 +23,10 @@ export function ForecastPreview(asked: Inputs['forecasts']['get']) {
   return (
     <details className="rounded-lg border border-line px-3.5 py-2">
       <summary className="cursor-pointer text-ink-2">
-        <span className="inline-flex items-center gap-2">
-          <Timer aria-hidden className="size-3.5" />
-          <span>
-            <span className="font-medium text-ink">About {formatDuration(totalMs)}</span> from when it begins;{' '}
-            {bytes === 0
-              ? 'no byte moves'
-              : `${formatBytes(bytes)} to fetch, of which the hubs send ${formatBytes(hubBytes)}`}
-          </span>
-        </span>
+        <span className="font-medium text-ink">About {formatDuration(totalMs)}</span> from when it begins;{' '}
+        {bytes === 0
+          ? 'no byte moves'
+          : `${formatBytes(bytes)} to fetch, of which the hubs send ${formatBytes(hubBytes)}`}
       </summary>
       <ul className="mt-2 flex flex-col gap-0.5 text-xs text-ink-2">
         {waves.map(({ wave, machines, fetchMs, installMs, bakeMs, slowestRegion }) => (
