@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { diskError } from '@starling/host/disk-error.ts';
 import { type Batch, batchesOf } from './batches.ts';
 import type { StreamFile } from './file-stream.ts';
+import { freeAll } from './free-buffers.ts';
 import type { Failure } from './make-parts.ts';
 import type { TreeEntry } from './manifest.ts';
 import type { Plan } from './plan.ts';
@@ -48,6 +49,8 @@ async function assemble(request: AssembleRequest): Promise<Assembled> {
   const mayBeThere = await prepareFolders(folder, entries);
   const target = plan.builds[0]!;
   const bytesTotal = target.build.chunks.reduce((sum, { length }) => sum + length, 0);
+  // What planning and fetching left behind goes before threads take as much.
+  if (bytesTotal > worthFreeingBytes) freeAll();
   const failures = new Map<string, Failure>();
   let [bytesDone, bytesWritten] = [0, 0];
   const pool = new ThreadPool({
@@ -80,6 +83,8 @@ async function assemble(request: AssembleRequest): Promise<Assembled> {
 }
 
 const filesAJob = 64;
+/** A smaller tree leaves little behind, and collecting takes some 20 ms. */
+const worthFreeingBytes = 64 * 1024 * 1024;
 
 async function eachFile(
   pool: ThreadPool,

@@ -30,6 +30,8 @@ export interface PlanRequest {
   /** What one more range costs, in bytes that could be fetched meanwhile. */
   rangeCostBytes?: number;
   maxChain?: number;
+  /** Called before each attempt at a plan: for 10 GiB each leaves some 20 MB behind, which may be collected. */
+  onAttempt?: () => void;
 }
 
 /** Undefined in a plan for chunks that it does not need. */
@@ -73,6 +75,7 @@ export function planUpdate(request: PlanRequest): Plan {
   const known: Known = { places: placesOf(request), chunksOf: new Map() };
   for (const isEager of [false, true]) {
     for (let chain = 0; chain <= (request.maxChain ?? defaultMaxChain); chain += 1) {
+      request.onAttempt?.();
       try {
         const plan = new Planner(request, known, chain, isEager).plan();
         const ranges = plan.fetch.reduce((sum, fetch) => sum + fetch.ranges.length, 0);

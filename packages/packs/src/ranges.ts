@@ -6,14 +6,24 @@ export interface FetchRanges {
   ranges: { start: number; end: number }[];
 }
 
+/** Ranges of one pack as they came. Of a large build there are 100,000, and numbers in two lists take the least. */
+interface Wanted {
+  packBytes: number;
+  starts: number[];
+  ends: number[];
+  isAscending: boolean;
+}
+
 /** Collects what is wanted of packs. */
 export class RangeSet {
-  readonly #packs = new Map<string, { packBytes: number; ranges: Map<number, number> }>();
+  readonly #packs = new Map<string, Wanted>();
 
   add(pack: string, packBytes: number, start: number, length: number): void {
     let wanted = this.#packs.get(pack);
-    if (!wanted) this.#packs.set(pack, (wanted = { packBytes, ranges: new Map() }));
-    wanted.ranges.set(start, Math.max(wanted.ranges.get(start) ?? 0, start + length));
+    if (!wanted) this.#packs.set(pack, (wanted = { packBytes, starts: [], ends: [], isAscending: true }));
+    if (start < (wanted.starts.at(-1) ?? 0)) wanted.isAscending = false;
+    wanted.starts.push(start);
+    wanted.ends.push(start + length);
   }
 
   /**
@@ -22,9 +32,12 @@ export class RangeSet {
    */
   coalesced(rangeCostBytes: number): [FetchRanges[], number] {
     let bytes = 0;
-    const all = [...this.#packs].map(([pack, { packBytes, ranges }]) => {
+    const all = [...this.#packs].map(([pack, { packBytes, starts, ends, isAscending }]) => {
       const joined: FetchRanges['ranges'] = [];
-      for (const [start, end] of [...ranges].toSorted((a, b) => a[0] - b[0])) {
+      const order = Uint32Array.from(starts, (_, index) => index);
+      if (!isAscending) order.sort((a, b) => starts[a]! - starts[b]!);
+      for (const index of order) {
+        const [start, end] = [starts[index]!, ends[index]!];
         const last = joined.at(-1);
         if (last && start - last.end <= rangeCostBytes) last.end = Math.max(last.end, end);
         else joined.push({ start, end });

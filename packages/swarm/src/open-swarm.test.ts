@@ -194,6 +194,30 @@ describe('openSwarm', () => {
     expect(child.stdout).toBe('closed\n');
   });
 
+  it.each([
+    { mode: 'required', isLoaded: false },
+    { mode: 'preferred', isLoaded: true },
+  ])('with encryption $mode, WebTorrent is loaded: $isLoaded', async ({ mode, isLoaded }) => {
+    const script = `
+      import { registerHooks } from 'node:module';
+      let isLoaded = false;
+      registerHooks({
+        resolve(name, context, next) {
+          isLoaded ||= name === 'webtorrent';
+          return next(name, context);
+        },
+      });
+      const { openSwarm } = await import(${JSON.stringify(import.meta.resolve('./open-swarm.ts'))});
+      const { LaneKeys } = await import(${JSON.stringify(import.meta.resolve('./lane-keys.ts'))});
+      const encryption = { mode: ${JSON.stringify(mode)}, keys: new LaneKeys() };
+      const swarm = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10, encryption });
+      await swarm.close();
+      console.log(isLoaded);
+    `;
+    const child = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+    expect(child.stdout).toBe(`${isLoaded}\n`);
+  });
+
   it('stops waiting on abort and on leave', async () => {
     const { folder, pack } = await seeded(MiB);
     const swarm = await loopbackSwarm();

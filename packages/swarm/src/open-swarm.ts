@@ -1,10 +1,8 @@
-/// <reference path="./webtorrent.d.ts" />
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
-import WebTorrent from 'webtorrent';
 import { fileError } from './file-error.ts';
 import { type DoorEvents, greet } from './lane-door.ts';
 import { LaneExchange } from './lane-exchange.ts';
@@ -18,49 +16,33 @@ import { PieceBook } from './piece-book.ts';
 import { PieceBuffers } from './piece-buffers.ts';
 import { PieceChecker } from './piece-checker.ts';
 import { piecesIn } from './piece-ranges.ts';
-import { StockClients } from './stock-clients.ts';
+import { StockEngine } from './stock-engine.ts';
 import type { JoinOptions, Membership, Swarm, SwarmOptions } from './swarm.ts';
+import { cannotListen, listenForLanes } from './swarm-port.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { checkTorrent, pieceDigests } from './torrent-info.ts';
 import { Uplink } from './uplink.ts';
 
 const closeTimeoutMs = 5_000;
 
-/**
- * Opens the swarm's port. Rejects with UNAVAILABLE when it is taken, or when the address is not of this machine.
- *
- * WebTorrent with everything off that looks for strangers: no DHT, no local discovery, no peer exchange, no
- * trackers, no port mapping, no uTP. Members learn of each other from the hub alone (`setPeers`).
- */
+/** Opens the swarm's port. Rejects with UNAVAILABLE when it is taken, or when the address is not of this machine. */
 export async function openSwarm(options: SwarmOptions, limits: Partial<LaneLimits> = {}): Promise<Swarm> {
-  const client = new WebTorrent({
-    // Handed to `server.listen` as it is, which is how one says the address too.
-    torrentPort: { host: options.host, port: options.port },
-    // WebTorrent forgets to close what it had queued above this number, so it must never get there: the limit
-    // that holds is ours, below.
-    maxConns: 10 * options.maxConnections,
-    dht: false,
-    lsd: false,
-    utPex: false,
-    natUpnp: false,
-    natPmp: false,
-    utp: false,
-    tracker: false,
-    webSeeds: false,
-    secure: 0,
-  });
-  await new Promise<void>((resolve, reject) => {
-    client.once('listening', resolve);
-    client.once('error', (error: Error) => reject(cannotListen(options, error)));
-  });
-  return new OpenSwarm(client, options, { ...defaultLaneLimits, ...limits });
+  try {
+    const stock = options.encryption?.mode === 'required' ? undefined : await StockEngine.listen(options);
+    const server = stock?.server ?? (await listenForLanes(options));
+    return new OpenSwarm(server, stock, options, { ...defaultLaneLimits, ...limits });
+  } catch (thrown) {
+    throw cannotListen(options, thrown as Error);
+  }
 }
 
 class OpenSwarm implements Swarm {
   readonly address: SwarmPeer;
   /** This member's name to others, anew with each start. */
   readonly #member = randomBytes(16).toString('hex');
-  readonly #client: WebTorrent;
+  readonly #server: Server;
+  /** Undefined where stock clients are not spoken to. */
+  readonly #stock: StockEngine | undefined;
   readonly #options: SwarmOptions;
   readonly #limits: LaneLimits;
   readonly #memberships = new Map<string, PackMembership | undefined>();
@@ -72,22 +54,22 @@ class OpenSwarm implements Swarm {
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(client: WebTorrent, options: SwarmOptions, limits: LaneLimits) {
-    this.#client = client;
+  constructor(server: Server, stock: StockEngine | undefined, options: SwarmOptions, limits: LaneLimits) {
+    this.#server = server;
+    this.#stock = stock;
     this.#options = options;
     this.#limits = limits;
     this.#buffers = new PieceBuffers(limits.receiveBudgetBytes);
     this.#uplink = new Uplink(limits, new TokenBucket(options.sendRate ?? (() => undefined)));
     this.#receiving = new TokenBucket(options.receiveRate ?? (() => undefined));
-    this.address = { host: options.host, port: client.address()?.port ?? options.port };
-    client.on('error', (error: Error) => {
+    this.address = { host: options.host, port: (server.address() as AddressInfo).port };
+    const onError = (error: Error) => {
       for (const membership of this.#memberships.values()) membership?.fail(error);
-    });
-    const pool = client._connPool;
-    if (!pool) return;
-    // Lanes and BitTorrent share the port: whoever calls is listened to before WebTorrent gets to see it.
-    pool.tcpServer.off('connection', pool._onTCPConnectionBound);
-    pool.tcpServer.on('connection', (socket: Socket) => this.#accept(socket, pool._onTCPConnectionBound));
+    };
+    // WebTorrent hears the errors of its server itself.
+    if (stock) stock.onError(onError);
+    else server.on('error', onError);
+    server.on('connection', (socket: Socket) => this.#accept(socket));
   }
 
   async join(pack: Pack, filePath: string, { ranges, project }: JoinOptions = {}): Promise<Membership> {
@@ -143,26 +125,28 @@ class OpenSwarm implements Swarm {
     if (!book.isComplete) this.#checker.warm();
     const mayConnect = () => this.#connectionCount() < this.#options.maxConnections;
     const onError = (error: Error) => membership.fail(error);
-    const stock = new StockClients({ client: this.#client, self: this.address, pack, file, book, mayConnect, onError });
+    const stock = this.#stock?.join({ self: this.address, pack, file, book, mayConnect, onError });
     const lanes = new LaneExchange({
       ...{ infoHash, member: this.#member, self: this.address, book, file, digests, mayConnect },
       ...{ buffers: this.#buffers, checker: this.#checker, uplink: this.#uplink, limits: this.#limits },
       receiving: this.#receiving,
       offers: () => this.#offers(project, infoHash),
       onUnproven: (peer) => this.#options.onUnproven?.({ ...peer, hasCalled: false }),
-      onStockPeers: (peers) => this.#speaksClear && stock.setPeers(peers),
+      onStockPeers: (peers) => stock?.setPeers(peers),
       onBadPeer: (peer, piece) => this.#options.onBadPeer?.({ peer, infoHash, piece }),
       onFileError: onError,
     });
     const onLeave = () => this.#onLeave(infoHash);
     const membership = new PackMembership({ infoHash, book, file, lanes, stock, onLeave });
     this.#memberships.set(infoHash, membership);
-    await stock.ready();
+    book.onMark(() => this.#restWhenFetched());
+    await stock?.ready();
+    this.#restWhenFetched();
     return membership;
   }
 
   get #speaksClear(): boolean {
-    return this.#options.encryption?.mode !== 'required';
+    return this.#stock !== undefined;
   }
 
   /** The keys that lanes are encrypted by, or undefined where none is. */
@@ -183,18 +167,23 @@ class OpenSwarm implements Swarm {
     this.#uplink.clear();
   }
 
+  /** What comes next, putting a tree together, takes memory too: buffers and threads of pieces are let go at once. */
+  #restWhenFetched(): void {
+    // One that is joining reads its file with the threads.
+    for (const membership of this.#memberships.values()) if (!membership?.isComplete) return;
+    this.#buffers.clear();
+    this.#checker.rest();
+  }
+
   /** Those that were opened here count from the first attempt, those that came from the first packet. */
   #connectionCount(): number {
-    let outgoing = 0;
-    for (const torrent of this.#client.torrents) {
-      for (const peer of torrent._peers?.values() ?? []) if (peer.type === 'tcpOutgoing') outgoing += 1;
-    }
+    let outgoing = this.#stock?.callCount ?? 0;
     for (const membership of this.#memberships.values()) outgoing += membership?.lanes.callCount ?? 0;
     return this.#incoming.size + outgoing;
   }
 
   /** WebTorrent limits only the connections it opens itself. */
-  #accept(socket: Socket, onStockClient: (socket: Socket) => void): void {
+  #accept(socket: Socket): void {
     socket.on('error', () => undefined);
     // A few more are listened to, so that those that speak lanes are told that there is no room.
     const listenedTo = this.#options.maxConnections + 16;
@@ -216,7 +205,7 @@ class OpenSwarm implements Swarm {
       },
       onLane: (calling, { infoHash, member }, head) =>
         this.#memberships.get(infoHash)?.lanes.accept(calling, head, member),
-      onOther: (calling) => (isFull() ? calling.destroy() : onStockClient(calling)),
+      onOther: (calling) => (isFull() || !this.#stock ? calling.destroy() : this.#stock.take(calling)),
     };
     const { onUnproven } = this.#options;
     const keys = this.#keys;
@@ -250,25 +239,15 @@ class OpenSwarm implements Swarm {
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    // The server goes first and the client last: a handshake that arrives when the client has already let go of
-    // its server would end the process with an unhandled rejection.
-    const server = this.#client._connPool?.tcpServer;
-    const serverClosed = new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
+    // The server goes first and WebTorrent last: a handshake that arrives when it has already let go of its server
+    // would end the process with an unhandled rejection.
+    const serverClosed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     await Promise.all([...this.#memberships.values()].map((membership) => membership?.leave()));
     for (const socket of this.#incoming) socket.destroy();
     await within(closeTimeoutMs, serverClosed);
     await this.#checker.close();
-    if (this.#client.destroyed) return;
-    await within(closeTimeoutMs, new Promise<void>((resolve) => this.#client.destroy(() => resolve())));
+    if (this.#stock) await within(closeTimeoutMs, this.#stock.close());
   }
-}
-
-function cannotListen({ host, port }: SwarmOptions, error: NodeJS.ErrnoException): StarlingError {
-  return new StarlingError('UNAVAILABLE', `the swarm cannot listen on ${host}:${port}: ${error.message}`, {
-    field: 'swarm',
-    fix: error.code === 'EADDRINUSE' ? 'Choose another port, or 0 for any free one.' : 'Name an address of this host.',
-    cause: error,
-  });
 }
 
 async function within(milliseconds: number, work: Promise<void>): Promise<void> {

@@ -13,13 +13,14 @@ export interface MembershipParts {
   book: PieceBook;
   file: PackFile;
   lanes: LaneExchange;
-  stock: StockClients;
+  /** Undefined where stock clients are not spoken to. */
+  stock: StockClients | undefined;
   onLeave: () => void;
 }
 
 const lookEveryMs = 1_000;
 
-/** One pack's swarm: lanes to Starling's own members, WebTorrent for everybody else, one book of pieces for both. */
+/** One pack's swarm: lanes to Starling's own members, WebTorrent for everybody else (where it may join), one book of pieces for both. */
 export class PackMembership implements Membership {
   readonly infoHash: string;
   readonly #parts: MembershipParts;
@@ -47,6 +48,11 @@ export class PackMembership implements Membership {
     return this.#parts.lanes;
   }
 
+  /** Nothing that is wanted is missing. */
+  get isComplete(): boolean {
+    return this.#parts.book.isComplete;
+  }
+
   progress(): Progress {
     const { book, lanes, stock } = this.#parts;
     return {
@@ -54,8 +60,8 @@ export class PackMembership implements Membership {
       bytesTotal: book.bytesWanted,
       bytesHere: book.bytesHere,
       bytesPerSecond: Math.round(this.#bytesPerSecond),
-      bytesSent: lanes.bytesSent + stock.bytesSent,
-      peers: lanes.members().size + stock.members().length,
+      bytesSent: lanes.bytesSent + (stock?.bytesSent ?? 0),
+      peers: lanes.members().size + (stock?.members().length ?? 0),
     };
   }
 
@@ -103,7 +109,7 @@ export class PackMembership implements Membership {
     const { lanes, stock, file, onLeave } = this.#parts;
     clearInterval(this.#timer);
     this.#complete.reject(reason);
-    stock.close(reason);
+    stock?.close(reason);
     try {
       await lanes.close();
       await file.closed();
@@ -121,7 +127,7 @@ export class PackMembership implements Membership {
     this.#bytesThen = book.bytesDone;
     this.#lookedAt = now;
     // Both ways at once would fetch much twice; so stock clients are asked for what no lane offers.
-    stock.fetch(!book.isComplete && lanes.isWanting());
+    stock?.fetch(!book.isComplete && lanes.isWanting());
   }
 }
 

@@ -40,3 +40,17 @@ it('lends one piece that is larger than the budget', () => {
   if (large) buffers.give(large);
   expect(buffers.take(1)).toHaveLength(1);
 });
+
+it('lets go of all once it is cleared, also of what comes back later, until something is taken again', () => {
+  const buffers = new PieceBuffers(1_000);
+  const [early, late] = [buffers.take(100), buffers.take(100)];
+  if (!early || !late) throw new Error('there is room for both');
+  buffers.give(early);
+  buffers.clear();
+  buffers.give(late);
+  const next = buffers.take(100);
+  if (!next) throw new Error('there is room for it');
+  expect([early.buffer, late.buffer]).not.toContain(next.buffer);
+  buffers.give(next);
+  expect(buffers.take(100)?.buffer).toBe(next.buffer);
+});

@@ -3,13 +3,14 @@ export type PieceBuffer = Uint8Array<SharedArrayBuffer>;
 
 /**
  * The memory for pieces that are on their way, within one budget for the whole process. It is used again and again
- * rather than given back for each piece; what is unused is let go when the last pack is left (`clear`).
+ * rather than given back for each piece; what is unused is let go when all is fetched, and when the last pack is left (`clear`).
  */
 export class PieceBuffers {
   readonly #budgetBytes: number;
   readonly #free: SharedArrayBuffer[] = [];
   readonly #waiting = new Set<() => void>();
   #takenBytes = 0;
+  #isKeeping = true;
 
   constructor(budgetBytes: number) {
     this.#budgetBytes = budgetBytes;
@@ -23,13 +24,14 @@ export class PieceBuffers {
     const found = at >= 0 ? this.#free.splice(at, 1)[0] : undefined;
     const memory = found ?? this.#make(length);
     this.#takenBytes += memory.byteLength;
+    this.#isKeeping = true;
     return new Uint8Array(memory, 0, length);
   }
 
   /** Gives back what `take` gave, once. */
   give({ buffer }: PieceBuffer): void {
     this.#takenBytes -= buffer.byteLength;
-    this.#free.push(buffer);
+    if (this.#isKeeping) this.#free.push(buffer);
     // All of them, as some no longer want any; who gets nothing waits again.
     const waiting = [...this.#waiting];
     this.#waiting.clear();
@@ -45,8 +47,10 @@ export class PieceBuffers {
     this.#waiting.delete(wake);
   }
 
+  /** Lets go of what is unused, and of what is given back until something is taken again. */
   clear(): void {
     this.#free.length = 0;
+    this.#isKeeping = false;
   }
 
   #make(length: number): SharedArrayBuffer {

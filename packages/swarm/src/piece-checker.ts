@@ -39,6 +39,7 @@ export class PieceChecker {
   readonly #limit = Math.min(threadsAtMost, availableParallelism());
   #nextId = 1;
   #idle: NodeJS.Timeout | undefined;
+  #isResting = false;
 
   /** False when the bytes are not those of the digest; nothing is written then. Notes in `record` that it did. Rejects with the system's error. */
   write(bytes: PieceBuffer, place: Omit<Place, 'length'>, record?: RecordPlace): Promise<boolean> {
@@ -55,13 +56,23 @@ export class PieceChecker {
     if (this.#threads.size === 0) this.#start().worker.unref();
   }
 
+  /** Ends the threads as soon as they have nothing to do, rather than a while later. */
+  rest(): void {
+    this.#isResting = true;
+    if (!this.#isBusy()) void this.close();
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#idle);
-    await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
+    const threads = [...this.#threads];
+    // One that is ending takes no more orders.
+    this.#threads.clear();
+    await Promise.all(threads.map(({ worker }) => worker.terminate()));
   }
 
   #order(order: Omit<PieceOrder, 'id' | 'memory'>, memory?: SharedArrayBuffer): Promise<boolean> {
     clearTimeout(this.#idle);
+    this.#isResting = false;
     const thread = this.#leastBusy();
     const id = this.#nextId++;
     const answered = Promise.withResolvers<boolean>();
@@ -111,9 +122,14 @@ export class PieceChecker {
     if (thread.orders.size === 0) thread.worker.unref();
     if ('error' in answer) order?.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
     else order?.resolve(answer.isRight);
-    if ([...this.#threads].some(({ orders }) => orders.size > 0)) return;
+    if (this.#isBusy()) return;
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => void this.close(), idleAfterMs).unref();
+    if (this.#isResting) void this.close();
+    else this.#idle = setTimeout(() => void this.close(), idleAfterMs).unref();
+  }
+
+  #isBusy(): boolean {
+    return [...this.#threads].some(({ orders }) => orders.size > 0);
   }
 
   #ended(thread: Thread, error: Error): void {

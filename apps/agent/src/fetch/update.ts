@@ -103,6 +103,8 @@ export async function prepareUpdate(
   );
   const own = new Set(manifest.packs.map(({ digest }) => digest));
   const gone = new Set<string>();
+  // Planning 10 GiB leaves some 90 MB behind, and threads that take as much come next.
+  const collect = manifest.chunks.length > manyChunks ? freeAll : () => {};
   for (;;) {
     const plan = planUpdate({
       target: manifest,
@@ -114,9 +116,9 @@ export async function prepareUpdate(
       })),
       damaged,
       hasPack: (digest) => !gone.has(digest),
+      onAttempt: collect,
     });
-    // Planning 10 GiB leaves some 70 MB behind, and threads that take as much come next.
-    if (manifest.chunks.length > manyChunks) freeAll();
+    collect();
     await onPlan?.(plan);
     throwIfAborted(signal);
     for (const { pack } of plan.fetch) {
