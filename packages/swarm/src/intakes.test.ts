@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { addressOf } from './lane-exchange.ts';
+import { addressOf } from './lane-sources.ts';
 import { loopbackSwarm, randomPack, temporaryFolder, until } from './test-swarms.ts';
 
 it('tells how much came from whom, and how many there are to ask', async () => {

@@ -6,7 +6,8 @@ import { pieceBytes } from './lane-frames.ts';
 import { Intake, type IntakeEnd } from './lane-intake.ts';
 import type { LaneOffer } from './lane-keys.ts';
 import type { LaneLimits } from './lane-limits.ts';
-import { Outlet, type OutletNews } from './lane-outlet.ts';
+import { LaneOutlets } from './lane-outlets.ts';
+import { addressOf, LaneSources, type Source } from './lane-sources.ts';
 import { monotonicMs } from './monotonic.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
@@ -46,32 +47,15 @@ export interface ExchangeParts {
   onFileError: (error: Error) => void;
 }
 
-interface Source {
-  peer: SwarmPeer;
-  isNear: boolean;
-  intake: Intake | undefined;
-  failures: number;
-  /** No attempt before this moment. */
-  retryAt: number;
-  /** Calls in a row that were taken and ended without a word. */
-  silentEnds: number;
-  stockUntil: number;
-  /** Which of the keys it is to be called with. */
-  offer: number;
-}
-
-const maxPauseMs = 10_000;
-const firstPauseMs = 250;
-
 /**
  * One pack's lanes: from the members that the hub named, and to those that called. Decides which piece is asked for
  * where; what came is checked and written off the event loop, and then told to all.
  */
 export class LaneExchange {
   readonly #parts: ExchangeParts;
-  readonly #sources = new Map<string, Source>();
+  readonly #sources: LaneSources;
   readonly #intakes = new Set<Intake>();
-  readonly #outlets = new Set<Outlet>();
+  readonly #outlets: LaneOutlets;
   /** By piece: 1 when it is missing and nobody was asked for it. */
   readonly #open: Uint8Array;
   /** By piece: who was asked. */
@@ -82,15 +66,10 @@ export class LaneExchange {
   readonly #nearHolders: Uint16Array;
   readonly #near = new Set<Intake>();
   #slice: RackSlice | undefined;
-  /** By piece: whether anyone was sent it by this member, and how many are about to be. */
-  readonly #gave: Uint8Array;
-  readonly #promises: Uint16Array;
-  readonly #distrusted = new Map<string, number>();
   readonly #startAt: number;
   readonly #timer: NodeJS.Timeout;
   readonly #checks = new Set<Promise<void>>();
   readonly #tally = new IntakeTally();
-  bytesSent = 0;
   #isClosed = false;
 
   constructor(parts: ExchangeParts) {
@@ -100,8 +79,8 @@ export class LaneExchange {
     this.#open = book.wanted.map((bit, piece) => (bit && !book.has[piece] ? 1 : 0));
     this.#holders = new Uint16Array(pieceCount);
     this.#nearHolders = new Uint16Array(pieceCount);
-    this.#gave = new Uint8Array(pieceCount);
-    this.#promises = new Uint16Array(pieceCount);
+    this.#outlets = new LaneOutlets(parts);
+    this.#sources = new LaneSources(parts.self, limits);
     // Among what is wanted, or all members that want the same few pieces would begin with the same one.
     const wanted = [...book.wanted.keys()].filter((piece) => book.wanted[piece]);
     this.#startAt = wanted[randomInt(Math.max(1, wanted.length))] ?? 0;
@@ -115,6 +94,10 @@ export class LaneExchange {
     return this.#intakes.size;
   }
 
+  get bytesSent(): number {
+    return this.#outlets.bytesSent;
+  }
+
   get pieceCount(): number {
     return this.#parts.book.shape.pieceCount;
   }
@@ -122,7 +105,7 @@ export class LaneExchange {
   /** The names of the members that a lane is open to, either way. */
   members(): Set<string> {
     const open = [...this.#intakes].filter(({ isOpen }) => isOpen).map(({ member }) => member);
-    return new Set([...open, ...[...this.#outlets].map(({ receiver }) => receiver)]);
+    return new Set([...open, ...this.#outlets.receivers()]);
   }
 
   /** Who sent how much so far, and how it stands with those that can be asked. */
@@ -148,20 +131,7 @@ export class LaneExchange {
   setPeers(peers: readonly HandedPeer[], slice?: RackSlice): void {
     if (this.#isClosed) return;
     this.#slice = slice;
-    const own = addressOf(this.#parts.self);
-    const named = new Map(
-      peers.map((peer) => [addressOf(peer), peer]).filter(([address]) => address !== own) as [string, HandedPeer][],
-    );
-    for (const [address, { intake }] of this.#sources) {
-      if (named.has(address)) continue;
-      this.#sources.delete(address);
-      intake?.close('closed');
-    }
-    for (const [address, { near, ...peer }] of named) {
-      const source = this.#sources.get(address) ?? newSource(peer);
-      source.isNear = near ?? false;
-      this.#sources.set(address, source);
-    }
+    this.#sources.name(peers);
     this.#countNear();
     this.#tellStockPeers();
     this.#connect();
@@ -169,26 +139,7 @@ export class LaneExchange {
 
   /** Takes over a socket whose hello asked for this pack. */
   accept(socket: Socket, head: Buffer, receiver: string): void {
-    const { infoHash, member, book, file, uplink, limits } = this.#parts;
-    // Of two lanes from the same member the older is a dead one that was not noticed yet.
-    for (const outlet of this.#outlets) if (outlet.receiver === receiver) outlet.close();
-    const outlet = new Outlet({
-      ...{ socket, head, receiver, infoHash, member, book, file, uplink, limits },
-      gave: this.#gave,
-      events: {
-        onOpen: () => undefined,
-        given: (piece) => (this.#promises[piece] ? 'promised' : this.#gave[piece] ? 'sent' : undefined),
-        onPromise: (to, piece) => this.#onPromise(to, piece),
-        onUnpromise: (piece, wasSent) => this.#onUnpromise(piece, wasSent),
-        onDone: (to, piece) => this.#onDone(to, piece),
-        onSent: (bytes) => {
-          this.bytesSent += bytes;
-        },
-        onReadError: (error) => this.#parts.onFileError(error),
-        onEnd: (ended) => this.#outlets.delete(ended),
-      },
-    });
-    if (!socket.destroyed) this.#outlets.add(outlet);
+    this.#outlets.accept(socket, head, receiver);
   }
 
   /** Ends all lanes. Resolves when nothing of it touches the file any more. */
@@ -197,28 +148,24 @@ export class LaneExchange {
     clearInterval(this.#timer);
     this.#sources.clear();
     for (const intake of this.#intakes) intake.close('closed');
-    for (const outlet of this.#outlets) outlet.close();
+    this.#outlets.close();
     await Promise.all(this.#checks);
   }
 
   #tick(): void {
     const now = monotonicMs();
     for (const intake of [...this.#intakes]) intake.tick(now);
-    for (const outlet of [...this.#outlets]) outlet.tick(now);
+    this.#outlets.tick(now);
     this.#connect();
     this.#fillAll();
-    this.#parts.uplink.pump();
   }
 
   #connect(): void {
     const { book, mayConnect } = this.#parts;
     if (this.#isClosed || book.isComplete) return;
-    const now = monotonicMs();
-    for (const [address, source] of this.#sources) {
-      if (source.intake || now < source.retryAt || now < source.stockUntil) continue;
-      if (now < (this.#distrusted.get(address) ?? 0) || !mayConnect()) continue;
-      const offers = this.#parts.offers();
-      if (offers.length === 0) return;
+    const offers = this.#parts.offers();
+    for (const source of offers.length > 0 ? this.#sources.due(monotonicMs()) : []) {
+      if (!mayConnect()) return;
       source.intake = this.#call(source, offers[source.offer % offers.length]);
       this.#intakes.add(source.intake);
     }
@@ -247,53 +194,31 @@ export class LaneExchange {
   }
 
   #onOpen(source: Source, intake: Intake): void {
-    source.failures = 0;
-    source.silentEnds = 0;
+    this.#sources.opened(source);
     for (const [piece, bit] of intake.sourceHas.entries()) this.#holders[piece]! += bit;
     this.#countNear();
     this.#fill(intake);
   }
 
   #onEnd(source: Source, intake: Intake, why: IntakeEnd): void {
-    const { limits } = this.#parts;
     this.#intakes.delete(intake);
     if (intake.isOpen) for (const [piece, bit] of intake.sourceHas.entries()) this.#holders[piece]! -= bit;
     intake.asked.clear();
     this.#unclaim(intake);
-    if (source.intake === intake) source.intake = undefined;
+    const { book, offers, onUnproven } = this.#parts;
+    const [now, offerCount] = [monotonicMs(), offers().length];
+    const turned = this.#sources.ended(source, { intake, why, now, isComplete: book.isComplete, offerCount });
     if (this.#near.has(intake)) this.#countNear();
-    const now = monotonicMs();
-    source.failures += 1;
-    source.retryAt = now + Math.min(maxPauseMs, firstPauseMs * 2 ** source.failures);
-    // It was let go because nothing was wanted; should that change, it is called at once.
-    if (why === 'closed' && this.#parts.book.isComplete) Object.assign(source, { failures: 0, retryAt: 0 });
-    if (why === 'self') source.retryAt = Number.POSITIVE_INFINITY;
-    if (why === 'silent') source.silentEnds += 1;
-    if (why === 'unproven') this.#onUnproven(source, now);
-    // Without a word: it may be one that takes calls in clear alone, when such are made at all.
-    else if (!intake.isOpen && intake.isSealed && why !== 'full') source.offer += 1;
-    // One that was killed while it took the call looks like a stock client, once.
-    if (why === 'foreign' || why === 'otherVersion' || source.silentEnds >= 2) {
-      source.stockUntil = now + limits.stockMs;
-      this.#tellStockPeers();
-    }
+    if (turned === 'unproven') onUnproven(source.peer);
+    if (turned === 'stock') this.#tellStockPeers();
     this.#fillAll();
-  }
-
-  /** The other keys are tried at once, for the secret may just have changed; then it is left alone. */
-  #onUnproven(source: Source, now: number): void {
-    source.offer += 1;
-    const isLast = source.offer % Math.max(1, this.#parts.offers().length) === 0;
-    source.retryAt = isLast ? now + this.#parts.limits.unprovenMs : now;
-    if (isLast) this.#parts.onUnproven(source.peer);
   }
 
   /** Which lanes lead to neighbours, and what those have. */
   #countNear(): void {
     this.#near.clear();
     this.#nearHolders.fill(0);
-    for (const { isNear, intake } of this.#sources.values()) {
-      if (!isNear || !intake?.isOpen) continue;
+    for (const intake of this.#sources.near()) {
       this.#near.add(intake);
       for (const [piece, bit] of intake.sourceHas.entries()) this.#nearHolders[piece]! += bit;
     }
@@ -308,10 +233,7 @@ export class LaneExchange {
   }
 
   #tellStockPeers(): void {
-    const now = monotonicMs();
-    this.#parts.onStockPeers(
-      [...this.#sources.values()].filter(({ stockUntil }) => now < stockUntil).map(({ peer }) => peer),
-    );
+    this.#parts.onStockPeers(this.#sources.stockPeers(monotonicMs()));
   }
 
   /** What a source was asked for and is no longer to come from it is open again. */
@@ -425,7 +347,7 @@ export class LaneExchange {
         book.mark(piece);
       } else {
         if (!this.#claims.has(piece)) this.#open[piece] = 1;
-        this.#distrusted.set(addressOf(intake.peer), monotonicMs() + this.#parts.limits.distrustMs);
+        this.#sources.distrust(intake.peer, monotonicMs());
         onBadPeer(intake.peer, piece);
         intake.close('defect');
         this.#fillAll();
@@ -444,7 +366,7 @@ export class LaneExchange {
     for (const intake of this.#claims.get(piece) ?? []) intake.cancel(piece);
     this.#claims.delete(piece);
     for (const intake of this.#intakes) intake.tellHave(piece);
-    for (const outlet of this.#outlets) outlet.tellHave(piece);
+    this.#outlets.tellHave(piece);
     // Whoever wants nothing is called by others, and calls nobody.
     if (this.#parts.book.isComplete) for (const intake of this.#intakes) intake.close('closed');
   }
@@ -455,33 +377,4 @@ export class LaneExchange {
     this.#connect();
     this.#fillAll();
   }
-
-  #onPromise(to: Outlet, piece: number): void {
-    this.#promises[piece]! += 1;
-    this.#tellOthers(to, { type: 'sent', piece, isDone: false });
-  }
-
-  #onDone(to: Outlet, piece: number): void {
-    this.#gave[piece] = 1;
-    this.#tellOthers(to, { type: 'sent', piece, isDone: true });
-  }
-
-  #onUnpromise(piece: number, wasSent: boolean): void {
-    this.#promises[piece]! -= 1;
-    if (wasSent || this.#promises[piece]) return;
-    this.#tellOthers(undefined, this.#gave[piece] ? { type: 'sent', piece, isDone: true } : { type: 'back', piece });
-  }
-
-  #tellOthers(to: Outlet | undefined, frame: OutletNews): void {
-    for (const outlet of this.#outlets) if (outlet !== to) outlet.tell(frame);
-  }
-}
-
-const newSource = (peer: SwarmPeer): Source => ({
-  ...{ peer, isNear: false, intake: undefined },
-  ...{ failures: 0, retryAt: 0, silentEnds: 0, stockUntil: 0, offer: 0 },
-});
-
-export function addressOf({ host, port }: SwarmPeer): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

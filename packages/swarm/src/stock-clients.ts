@@ -4,7 +4,7 @@ import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type WebTorrent from 'webtorrent';
 import type { Torrent, Wire } from 'webtorrent';
-import { addressOf } from './lane-exchange.ts';
+import { addressOf } from './lane-sources.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
 import { runsOf } from './piece-ranges.ts';

@@ -1,6 +1,6 @@
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import { type FetchAccount, noBytes, type SourceBytes } from '@starling/shared/swarm-view.ts';
-import { addressOf } from '@starling/swarm/lane-exchange.ts';
+import { addressOf } from '@starling/swarm/lane-sources.ts';
 import type { Membership } from '@starling/swarm/swarm.ts';
 
 // What a machine says of a fetch: from whom, and what it waits for. Nothing here is decided by it.
