@@ -31,7 +31,7 @@ export async function run(commandLine: string[]): Promise<void> {
       machines: { type: 'string', default: '100000' },
       regions: { type: 'string', default: '10' },
       'regions-run': { type: 'string', default: '1' },
-      'machines-run': { type: 'string', default: '4000' },
+      'machines-run': { type: 'string', default: '2000' },
       'build-minutes': { type: 'string', default: '5' },
       measured: { type: 'string' },
     },
@@ -126,8 +126,7 @@ function regionCase(machines: number, seed: number) {
     });
     isHealthy.push(!isSlow && fate >= 0.01);
   }
-  // Pieces of twice the length that they have: half as many events, and a little slower than it is.
-  const pieceLength = 2 * pieceLengthFor(sizeBytes);
+  const pieceLength = pieceLengthFor(sizeBytes);
   const outcome = simulate({ ...common, sizeBytes, pieceLength, payloadShare, hosts, rackRate: 10e9 / 8, random });
   const healthy = outcome.seconds.filter((_, index) => isHealthy[index]) as number[];
   const all = outcome.seconds.filter((seconds) => seconds !== undefined);
