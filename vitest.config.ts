@@ -5,7 +5,9 @@ const long = [
   'test/system/scenarios/**/*.test.ts',
   'test/system/soak.test.ts',
   'test/system/update-bytes.test.ts',
+  'test/system/waves.test.ts',
   'test/console/scale.test.ts',
+  'test/console/states.test.ts',
 ];
 
 export default defineConfig({
