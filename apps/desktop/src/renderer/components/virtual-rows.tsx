@@ -2,6 +2,7 @@
 // biome-ignore-all lint/a11y/useFocusableInteractive: the rows hold what can be focused, they are not it.
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, type ReactNode, useEffect, useRef } from 'react';
+import { keepOnly } from '../lib/keep-only.ts';
 
 /**
  * A table of which only the visible rows exist. Rows may grow (a detail unfolds): they are measured. `columns` is a CSS
@@ -37,6 +38,11 @@ export function VirtualRows<Row>({
     getItemKey: (index) => keyOf(rows[index]!),
     overscan: 12,
   });
+  // It remembers the height of every row it has ever measured; where rows come and go all day, those that went add up.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: how a row is named never changes.
+  useEffect(() => {
+    keepOnly(virtual.itemSizeCache, rows, keyOf);
+  }, [virtual, rows]);
   const last = virtual.getVirtualItems().at(-1)?.index ?? -1;
   const isAtEnd = onEnd !== undefined && last >= rows.length - 1;
   const end = useRef(onEnd);
