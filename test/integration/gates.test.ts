@@ -233,6 +233,26 @@ it('counts as the newest what began last, also when it was asked for first', asy
   expect((await get(late.id)).previousBuildId).toBe(second);
 });
 
+it('names builds to be fetched ahead while they wait, unless the project has that off, and not when they began or are called off', async () => {
+  const [first, second] = [await build(), await build()];
+  const approvals = { needed: 1 };
+  const ahead = async () =>
+    ((await deploymentRows(test.database).waitingBuilds()).get(project) ?? []).map((waiting) => waiting.build);
+  await configure({ approvals });
+  const one = await as('ada').deployments.deploy.mutate({ project, build: first });
+  const two = await as('ada').deployments.deploy.mutate({ project, build: second });
+  expect(await ahead()).toEqual([second, first]);
+  await configure({ approvals, prefetch: 'off' });
+  expect(await ahead()).toEqual([]);
+  await configure({ approvals });
+  await as('ada').deployments.abort.mutate({ id: two.id });
+  expect(await ahead()).toEqual([first]);
+  await configure({});
+  startKeeper();
+  await becomes(one.id, 'RUNNING');
+  expect(await ahead()).toEqual([]);
+});
+
 describe('freezes', () => {
   it('hold a deployment until they are lifted, and let rollbacks and hotfixes pass', async () => {
     startKeeper();

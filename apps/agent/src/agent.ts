@@ -21,7 +21,7 @@ import { type FreeBytes, freeBytes } from './fetch/disk-space.ts';
 import { PackSwarms } from './fetch/pack-swarms.ts';
 import { namesIn } from './lib/folders.ts';
 import type { JournalWatch } from './machine/journal.ts';
-import { desiredBy, reportOf, type Situation } from './machine/situation.ts';
+import { desiredBy, isAtRest, reportOf, type Situation } from './machine/situation.ts';
 import { openProject, type Project } from './project.ts';
 import { Outbox } from './report/outbox.ts';
 import { ReportSender } from './report/report-sender.ts';
@@ -73,6 +73,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const outbox = await Outbox.open(layout.outbox, clock);
   const keys = await KeyStore.open(layout.keys);
   const laneKeys = new LaneKeys();
+  let fetchingAhead = 0;
   const swarm = await options
     .openSwarm({
       host: config.swarmHost,
@@ -80,7 +81,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       maxConnections,
       encryption: { mode: config.swarmEncryption, keys: laneKeys },
       sendRate: () => rateAt(config.swarmUpload, clock.now()),
-      receiveRate: () => rateAt(config.swarmDownload, clock.now()),
+      // What is fetched ahead is fetched alone, so its rate can be that of everything.
+      receiveRate: () =>
+        lowest(
+          rateAt(config.swarmDownload, clock.now()),
+          fetchingAhead > 0 && isIdle() ? rateAt(config.prefetchDownload, clock.now()) : undefined,
+        ),
       onUnproven: ({ hasCalled, ...peer }) => {
         const who = `${peer.host}:${peer.port}`;
         if (hasCalled) log.debug({ peer }, `${who} called and has no key of these swarms`);
@@ -162,9 +168,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         report: (content) => void outbox.append(content),
         send: (frame) => connection.send(frame),
         onDefect,
+        isIdle,
+        onAhead: (isActive) => {
+          fetchingAhead += isActive ? 1 : -1;
+        },
       }).then((opened) => {
         machines.set(name, opened);
         opened.machine.start();
+        opened.prefetcher.start();
         return opened;
       });
       projects.set(name, project);
@@ -186,7 +197,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   async function follow(key: VersionKey): Promise<void> {
     laneKeys.set(key.project, swarmSecretsOf(key));
-    (await projectOf(key.project)).machine.follow(desiredBy(key, config.machine, config.labels));
+    for (const { prefetcher } of machines.values()) prefetcher.giveWay();
+    const { machine, prefetcher } = await projectOf(key.project);
+    machine.follow(desiredBy(key, config.machine, config.labels));
+    prefetcher.follow(key);
+  }
+
+  function isIdle(): boolean {
+    return [...machines.values()].every(({ machine }) => isAtRest(machine.situation.state));
   }
 
   function onFrame(frame: HubFrame): void {
@@ -235,7 +253,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   async function prunePacks(): Promise<void> {
     const needed = new Set<string>();
-    for (const { slots } of machines.values()) for (const sha256 of await slots.packs()) needed.add(sha256);
+    for (const { slots, prefetcher } of machines.values())
+      for (const sha256 of [...(await slots.packs()), ...prefetcher.packs()]) needed.add(sha256);
     await packs.prune(needed);
   }
 
@@ -248,6 +267,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   async function stop(): Promise<void> {
     await part('the hub', connection.stop());
     await part('the reports', sender.stop());
+    await Promise.all(
+      [...machines].map(([name, { prefetcher }]) => part(`fetching ahead for ${name}`, prefetcher.stop())),
+    );
     await Promise.all([...machines].map(([name, { machine }]) => part(`the project ${name}`, machine.stop())));
     if (config.programsOnStop === 'stop') {
       await Promise.all(
@@ -276,4 +298,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       done.abort();
     }
   }
+}
+
+/** The lower of two limits, of which undefined is none. */
+function lowest(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

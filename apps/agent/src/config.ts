@@ -27,6 +27,8 @@ export interface AgentConfig {
   /** What it sends to others and receives from them at most. */
   swarmUpload: ByteRate;
   swarmDownload: ByteRate;
+  /** What it receives at most while it only fetches what is not decided yet. */
+  prefetchDownload: ByteRate;
   /** Slots to keep of each project, the current one included. */
   keepSlots: number;
   /** What slots and packs may take together, in bytes; 0 is no limit. */
@@ -109,6 +111,7 @@ const variables = z.object({
   STARLING_SWARM_ENCRYPTION: z.enum(encryptionModes).default('required'),
   STARLING_SWARM_UPLOAD: byteRate.prefault('none'),
   STARLING_SWARM_DOWNLOAD: byteRate.prefault('none'),
+  STARLING_PREFETCH_DOWNLOAD: byteRate.prefault('5MiB'),
   STARLING_KEEP_SLOTS: z.coerce.number().int().min(2).max(20).default(3),
   STARLING_KEEP_BYTES: z.union([z.literal('0').transform(() => 0), byteSize]).default(0),
   STARLING_BASE_COPIES: copies.default({}),
@@ -153,6 +156,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): AgentC
     swarmEncryption: values.STARLING_SWARM_ENCRYPTION,
     swarmUpload: values.STARLING_SWARM_UPLOAD,
     swarmDownload: values.STARLING_SWARM_DOWNLOAD,
+    prefetchDownload: values.STARLING_PREFETCH_DOWNLOAD,
     keepSlots: values.STARLING_KEEP_SLOTS,
     keepBytes: values.STARLING_KEEP_BYTES,
     baseCopies: values.STARLING_BASE_COPIES,

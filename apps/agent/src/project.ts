@@ -6,12 +6,14 @@ import type { AgentConfig } from './config.ts';
 import type { HubAccess } from './control/hub-access.ts';
 import type { FreeBytes } from './fetch/disk-space.ts';
 import { HubBytes } from './fetch/hub-bytes.ts';
-import type { PackSwarms } from './fetch/pack-swarms.ts';
+import { aheadHolder, type PackSwarms } from './fetch/pack-swarms.ts';
+import { Prefetcher } from './fetch/prefetcher.ts';
 import { Journal, type JournalWatch } from './machine/journal.ts';
 import { ProjectMachine } from './machine/project-machine.ts';
 import type { ReportContent } from './report/outbox.ts';
 import type { DataLayout } from './slots/layout.ts';
 import { SlotStore } from './slots/slot-store.ts';
+import { fetchAhead } from './steps/fetch-ahead.ts';
 import { graceOfRunning, type StepContext } from './steps/step.ts';
 import { HookHost } from './supervise/hook-host.ts';
 import { labelVariables } from './supervise/label-variables.ts';
@@ -33,6 +35,10 @@ export interface ProjectOptions {
   report: (content: ReportContent) => void;
   send: (frame: AgentFrame) => void;
   onDefect: (error: unknown) => void;
+  /** Whether no project of this machine has a target to reach. */
+  isIdle: () => boolean;
+  /** Something is being fetched ahead from now on, or no longer. */
+  onAhead: (isActive: boolean) => void;
 }
 
 /** Below this, being in a swarm costs more than the hub saves. */
@@ -42,6 +48,7 @@ const defaultSmallFetchBytes = 2 * 1024 * 1024;
 export interface Project {
   machine: ProjectMachine;
   slots: SlotStore;
+  prefetcher: Prefetcher;
   /** Ends the program that runs, within its grace. */
   stopProgram: () => Promise<void>;
   /** Says again how far its last fetch came. */
@@ -112,9 +119,26 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     report: options.report,
     onDefect: options.onDefect,
   });
+  const ahead = {
+    ...context,
+    // Nobody waits for what is fetched ahead, so there is nothing to report.
+    hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, onWaiting: () => undefined }),
+  };
+  const prefetcher = await Prefetcher.open({
+    notePath: place.ahead,
+    clock,
+    log,
+    isIdle: options.isIdle,
+    current: () => machine.situation.current?.manifestDigest,
+    bring: (build, onPacks, signal) => fetchAhead(ahead, build, onPacks, signal),
+    release: (manifestDigest) => packs.holdOnly(aheadHolder(name, manifestDigest), []),
+    prunePacks: options.prunePacks,
+    onActive: options.onAhead,
+  });
   return {
     machine,
     slots,
+    prefetcher,
     stopProgram: async () =>
       programs.stop(await graceOfRunning(context, machine.situation), new AbortController().signal),
     repeatProgress: () => {

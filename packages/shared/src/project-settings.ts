@@ -90,6 +90,8 @@ export const projectSettings = z.strictObject({
     .prefault({}),
   /** How builds reach the machines, over what their `starling.yml` says. */
   rollout: rolloutSettings.prefault({}),
+  /** Whether machines fetch a build while its deployment waits for people, freezes or tasks. */
+  prefetch: z.enum(['off', 'whenAsked']).default('whenAsked'),
   /** When machines with certain labels may be touched; others at any time. Rollbacks and hotfixes do not wait. */
   maintenance: maintenanceRules.default([]),
   /** What the checks of rollouts may ask. The repository names queries and paths, the administrator who is asked. */

@@ -256,6 +256,7 @@ export class KillFleet {
         swarmEncryption: 'required',
         swarmUpload: { bytesPerSecond: null, hours: [] },
         swarmDownload: { bytesPerSecond: null, hours: [] },
+        prefetchDownload: { bytesPerSecond: null, hours: [] },
         keepSlots: 2,
         keepBytes: 0,
         baseCopies: {},

@@ -37,6 +37,9 @@ interface Held {
   announcedAt: number;
 }
 
+/** Who holds the packs of a build that is fetched ahead: not the project, which lets go of what it has no use for now. */
+export const aheadHolder = (project: string, manifestDigest: string): string => `${project} ${manifestDigest}`;
+
 /** How often it looks whether to announce, and announces where the hub says nothing else. */
 const lookEveryMs = 2_000;
 
@@ -188,7 +191,7 @@ export class PackSwarms {
     try {
       const ranges = [...held.ranges];
       // Whose key it is does not matter, as long as others of the project have it too.
-      const [project] = held.holders;
+      const [project] = [...held.holders].map((holder) => holder.split(' ')[0]);
       held.membership = await this.#options.swarm.join(pack, this.path(pack.sha256), {
         ranges,
         ...(project !== undefined && { project }),

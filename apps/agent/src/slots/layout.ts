@@ -3,7 +3,7 @@ import type { Target } from '@starling/shared/version-key.ts';
 
 // The data folder:
 //   agent.lock  identity/  outbox.jsonl  keys/<project>.json  packs/<sha256>
-//   projects/<project>/journal.json  program.json  port  run/  hook/  installed/<slot>  logs/{program,hooks}.log
+//   projects/<project>/journal.json  ahead.json  program.json  port  run/  hook/  installed/<slot>  logs/{program,hooks}.log
 //   projects/<project>/current -> slots/<slot>
 //   projects/<project>/slots/<slot>/  <slot>.manifest  <slot>.partial/
 
@@ -45,6 +45,10 @@ export class ProjectLayout {
   }
   get journal(): string {
     return join(this.folder, 'journal.json');
+  }
+  /** Which packs are here of builds that may come. */
+  get ahead(): string {
+    return join(this.folder, 'ahead.json');
   }
   get current(): string {
     return join(this.folder, 'current');

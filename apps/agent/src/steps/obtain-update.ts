@@ -77,7 +77,7 @@ export async function obtainUpdate(
 }
 
 /** The slots that are here; before the first install, the copy that somebody else left. */
-async function basesOf({ slots, baseCopy, log }: StepContext, signal: AbortSignal): Promise<BaseTree[]> {
+export async function basesOf({ slots, baseCopy, log }: StepContext, signal: AbortSignal): Promise<BaseTree[]> {
   const bases = await slots.bases();
   if (bases.length > 0 || baseCopy === undefined) return bases;
   try {

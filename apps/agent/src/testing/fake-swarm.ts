@@ -24,6 +24,7 @@ export class FakeSwarm implements Swarm {
     this.joined.add(infoHash);
     let done = (await stat(filePath).catch(() => undefined))?.size === pack.sizeBytes;
     let copying: Promise<void> | undefined;
+    let isLeft = false;
     const copy = async () => {
       this.fetched.push(pack.sha256);
       await copyFile(join(this.#folder, pack.sha256), filePath);
@@ -45,11 +46,12 @@ export class FakeSwarm implements Swarm {
       setPeers: () => undefined,
       widen: () => undefined,
       whenComplete: async (signal) => {
-        while (this.stalled && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
-        if (signal.aborted) throw new Error('aborted');
+        while (this.stalled && !signal.aborted && !isLeft) await new Promise((resolve) => setTimeout(resolve, 5));
+        if (signal.aborted || isLeft) throw new Error('aborted');
         if (!done) await (copying ??= copy());
       },
       leave: async () => {
+        isLeft = true;
         this.joined.delete(infoHash);
       },
     };

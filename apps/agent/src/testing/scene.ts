@@ -52,6 +52,7 @@ export class Scene {
       swarmEncryption: 'required',
       swarmUpload: { bytesPerSecond: null, hours: [] },
       swarmDownload: { bytesPerSecond: null, hours: [] },
+      prefetchDownload: { bytesPerSecond: null, hours: [] },
       keepSlots: 3,
       keepBytes: 0,
       baseCopies: {},

@@ -12,7 +12,7 @@ import type { Logger } from '../lib/log.ts';
 import { Loop } from '../lib/loop.ts';
 import type { VersionKeyStore } from '../version-keys/version-key-store.ts';
 import type { RolloutPolicy } from './decide.ts';
-import { type DeploymentFact, keyLifetimeMs, statementFor } from './desired-key.ts';
+import { type DeploymentFact, keyLifetimeMs, statementFor, type WaitingBuild } from './desired-key.ts';
 import type { AfterTasks } from './end-with-tasks.ts';
 import { nextStep } from './next-step.ts';
 import type { Analysis, DeploymentRows, RunningDeployment } from './ports.ts';
@@ -66,14 +66,21 @@ export function startRolloutController(options: ControllerOptions): Loop {
           }
         }),
       );
-      const [factsByProject, quarantined, maintenance] = await Promise.all([
+      const [factsByProject, quarantined, maintenance, waiting] = await Promise.all([
         rows.factsByProject(),
         rows.quarantined(),
         rows.maintenance(),
+        rows.waitingBuilds(),
       ]);
-      for (const [project, facts] of factsByProject) {
+      // What was never deployed may be fetched ahead as well.
+      for (const project of new Set([...factsByProject.keys(), ...waiting.keys()])) {
         if (signal.aborted) return;
-        const also = { quarantined: quarantined.get(project) ?? [], rules: maintenance.get(project) ?? [] };
+        const facts = factsByProject.get(project) ?? [];
+        const also = {
+          quarantined: quarantined.get(project) ?? [],
+          rules: maintenance.get(project) ?? [],
+          waiting: waiting.get(project) ?? [],
+        };
         await writeKeys(project, facts, also, current, options).catch((thrown: unknown) => {
           failure ??= thrown;
         });
@@ -136,7 +143,11 @@ async function takeStep(
 async function writeKeys(
   project: string,
   facts: DeploymentFact[],
-  { quarantined, rules }: { quarantined: readonly string[]; rules: readonly MaintenanceRule[] },
+  {
+    quarantined,
+    rules,
+    waiting,
+  }: { quarantined: readonly string[]; rules: readonly MaintenanceRule[]; waiting: readonly WaitingBuild[] },
   currentByRegion: Map<string, Map<string, VersionKey>>,
   { keys, signer, clock, log }: ControllerOptions,
 ) {
@@ -144,7 +155,7 @@ async function writeKeys(
     [...currentByRegion].map(async ([region, ofRegion]) => {
       const current = ofRegion.get(project);
       const nowMs = clock.now();
-      const statement = statementFor(facts, region, quarantined, rules);
+      const statement = statementFor(facts, region, quarantined, rules, waiting);
       const next: UnsignedVersionKey = {
         format: 1,
         project,
@@ -157,7 +168,7 @@ async function writeKeys(
       };
       const fresh = current && current.expiresAt - nowMs > keyLifetimeMs / 2 && !isSecretDue(current.swarm, nowMs);
       if (current && fresh && sameStatement(current, next)) return;
-      if (!current && !statement.stable && !statement.candidate) return;
+      if (!current && !statement.stable && !statement.candidate && statement.prefetch.length === 0) return;
       if (await keys.put(signer.sign(next), current?.sequence ?? 0)) {
         const runs = statement.candidate?.build ?? statement.stable?.build ?? 'nothing';
         log.info(`version key ${project}/${region} #${next.sequence}: ${runs}`);

@@ -9,7 +9,7 @@ import { isOnline } from '../fleet/online.ts';
 import { onlineMachines } from '../fleet/online-machines.ts';
 import { isWaiting } from '../fleet/waits-for-window.ts';
 import { isHeld } from '../steering/line.ts';
-import type { DeploymentFact } from './desired-key.ts';
+import type { DeploymentFact, WaitingBuild } from './desired-key.ts';
 import type { DeploymentRows, RunningDeployment } from './ports.ts';
 
 const mostQuarantined = 256;
@@ -95,6 +95,19 @@ export function deploymentRows(database: Database): DeploymentRows {
         settings: unknown;
       }[];
       return new Map(rows.map(({ name, settings }) => [name, settingsOf(settings).maintenance]));
+    },
+    waitingBuilds: async () => {
+      const rows = (await database.execute(sql`
+        select d.project, d.build_id as build, b.manifest_digest as "manifestDigest", p.settings
+        from deployments d join builds b on b.id = d.build_id join projects p on p.name = d.project
+        where d.status = 'WAITING' order by d.id desc`)) as unknown as (WaitingBuild & {
+        project: string;
+        settings: unknown;
+      })[];
+      return Map.groupBy(
+        rows.filter(({ settings }) => settingsOf(settings).prefetch === 'whenAsked'),
+        ({ project }) => project,
+      );
     },
     running: () => readRunning(database),
     onlineMachines: () => onlineMachines(database),

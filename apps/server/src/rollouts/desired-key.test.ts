@@ -77,6 +77,21 @@ describe('what the keys must say', () => {
     expect(candidateOf(false)).not.toHaveProperty('held');
   });
 
+  it('names what waits to be fetched ahead: the newest two, nothing twice, no target and nothing in quarantine', () => {
+    const waits = (build: string) => ({ build, manifestDigest: build.repeat(64) });
+    const facts = [fact('b', 'RUNNING'), fact('a', 'SUCCEEDED')];
+    const ahead = (...builds: string[]) =>
+      statementFor(facts, 'eu', ['q'], [], builds.map(waits)).prefetch.map(({ build }) => build);
+    expect(statementFor(facts, 'eu', []).prefetch).toEqual([]);
+    expect(ahead('e', 'd', 'c')).toEqual(['e', 'd']);
+    expect(ahead('e', 'e', 'q', 'b', 'a', 'c')).toEqual(['e', 'c']);
+    expect(statementFor([], 'eu', [], [], [waits('c')])).toMatchObject({
+      stable: null,
+      candidate: null,
+      prefetch: [waits('c')],
+    });
+  });
+
   it('never takes away what is stable while anything ever succeeded', () => {
     const anyFact = fc.record({
       build: fc.constantFrom('a', 'b', 'c'),

@@ -21,6 +21,12 @@ export interface DeploymentFact {
   passesWindows: boolean;
 }
 
+/** A build that is asked for and waits for its gates. */
+export type WaitingBuild = UnsignedVersionKey['prefetch'][number];
+
+/** More are not fetched ahead: each takes room on every machine, and only one can be the next. */
+const mostPrefetched = 2;
+
 export type Statement = Pick<UnsignedVersionKey, 'stable' | 'candidate' | 'prefetch' | 'quarantined' | 'maintenance'>;
 
 /** Keys live this long and are written anew at half-life, so that machines can tell an old statement from a current one. */
@@ -40,12 +46,14 @@ function fixesStable({ kind, status }: DeploymentFact): boolean {
  * @param newestFirst the project's deployments, newest first, as far back as the newest that fixes what is stable
  * @param rules when machines of the project may be touched
  * @param quarantined builds that machines may know not to be trusted
+ * @param waiting builds that machines may fetch ahead, newest first
  */
 export function statementFor(
   newestFirst: readonly DeploymentFact[],
   region: string,
   quarantined: readonly string[],
   rules: readonly MaintenanceRule[] = [],
+  waiting: readonly WaitingBuild[] = [],
 ): Statement {
   const stable = newestFirst.find(fixesStable);
   const newest = newestFirst[0];
@@ -53,7 +61,7 @@ export function statementFor(
   return {
     stable: stable ? targetOf(stable) : null,
     candidate: candidate ? candidateOf(candidate, region) : null,
-    prefetch: [],
+    prefetch: prefetchOf(waiting, [stable, candidate], quarantined),
     quarantined: [...quarantined],
     ...(rules.length > 0 && {
       maintenance: {
@@ -62,6 +70,19 @@ export function statementFor(
       },
     }),
   };
+}
+
+/** What the key names as a target anyway, and what nobody should run, is not fetched ahead. */
+function prefetchOf(
+  waiting: readonly WaitingBuild[],
+  targets: readonly (DeploymentFact | undefined)[],
+  quarantined: readonly string[],
+): Statement['prefetch'] {
+  const passedOver = new Set([...quarantined, ...targets.map((target) => target?.build)]);
+  const ahead = new Map<string, WaitingBuild>();
+  for (const { build, manifestDigest } of waiting)
+    if (!passedOver.has(build) && ahead.size < mostPrefetched) ahead.set(build, { build, manifestDigest });
+  return [...ahead.values()];
 }
 
 /** Nothing at all for a region whose turn has not come. */

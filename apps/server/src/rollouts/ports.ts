@@ -1,7 +1,7 @@
 import type { MaintenanceRule } from '@starling/shared/maintenance.ts';
 import type { Reach, RolloutPlan } from '@starling/shared/rollout-plan.ts';
 import type { RolloutCounts } from './decide.ts';
-import type { DeploymentFact } from './desired-key.ts';
+import type { DeploymentFact, WaitingBuild } from './desired-key.ts';
 import type { AnalysisVerdict, WaveState } from './next-step.ts';
 
 /** What the controller needs of whoever measures. */
@@ -18,6 +18,8 @@ export interface DeploymentRows {
   quarantined(): Promise<Map<string, string[]>>;
   /** When machines may be touched, by project; only of projects that say so. */
   maintenance(): Promise<Map<string, MaintenanceRule[]>>;
+  /** The builds of deployments that are asked for and not begun, newest first, by project; only where they may be fetched ahead. */
+  waitingBuilds(): Promise<Map<string, WaitingBuild[]>>;
   running(): Promise<RunningDeployment[]>;
   /** The machines that are online, with their regions: whom a share is a share of. */
   onlineMachines(): Promise<{ id: string; region: string }[]>;
