@@ -6,6 +6,7 @@ const long = [
   'test/system/soak.test.ts',
   'test/system/update-bytes.test.ts',
   'test/system/waves.test.ts',
+  'test/console/heap.test.ts',
   'test/console/scale.test.ts',
   'test/console/states.test.ts',
 ];
