@@ -214,18 +214,7 @@ export class Intake {
       return false;
     }
     if (!this.#held && !this.#reader.target() && !this.#socket.destroyed) this.#waitForRoom(Buffer.alloc(0));
-    return !this.#held && !this.#letGather(bytes);
-  }
-
-  /** Whether the socket is left alone for a moment. */
-  #letGather(bytes: number): boolean {
-    const { gatherBytes, gatherMs } = this.#parts.limits;
-    if (bytes >= gatherBytes || bytes === this.#current.length || this.#hello) return false;
-    if ((this.bytesPerSecond ?? 0) * gatherMs > gatherBytes * 1_000) return false;
-    setTimeout(() => {
-      if (!this.#held && !this.#socket.destroyed) this.#socket.resume();
-    }, gatherMs);
-    return true;
+    return !this.#held;
   }
 
   #feed(bytes: Buffer): void {

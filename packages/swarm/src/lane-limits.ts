@@ -30,12 +30,6 @@ export interface LaneLimits {
   sparedMs: number;
   /** A source that was asked for nothing for so long is asked for what it promised to others too. */
   impatientAfterMs: number;
-  /**
-   * After a read that brought less, a lane is left alone for so long, unless it is quicker than that: or on a slow link a
-   * process wakes up for every packet, which costs more than all else.
-   */
-  gatherBytes: number;
-  gatherMs: number;
   /** How long news may wait for more of them, to go in one packet. */
   newsMs: number;
   /** After so long without anything to ask anyone for, sources outside the rack are asked for what neighbours were to bring. */
@@ -70,8 +64,6 @@ export const defaultLaneLimits: LaneLimits = {
   comingMs: 3_000,
   sparedMs: 15_000,
   impatientAfterMs: 6_000,
-  gatherBytes: 64 * KiB,
-  gatherMs: 10,
   newsMs: 10,
   neighbourMs: 2_500,
   pingEveryMs: 2_000,
