@@ -255,6 +255,7 @@ const hub = z
     STARLING_SWARM_PORT: port.default(0),
     STARLING_SWARM_ENCRYPTION: z.enum(['required', 'preferred', 'off']).default('required'),
     STARLING_SWARM_UPLOAD: byteRate.prefault('none'),
+    STARLING_RACK_DOWNLOAD: byteRate.prefault('none'),
     STARLING_SHELF_BUDGET: z.union([z.literal('0').transform(() => 0), byteSize]).prefault('20GiB'),
     STARLING_CONTROL_URL: apiUrl,
     STARLING_ENROLMENT_TOKEN_FILE: z.string().min(1).optional(),

@@ -47,6 +47,7 @@ export async function runHub(config: HubConfig): Promise<void> {
       port: config.STARLING_SWARM_PORT,
       encryption: config.STARLING_SWARM_ENCRYPTION,
       upload: config.STARLING_SWARM_UPLOAD,
+      rackDownload: config.STARLING_RACK_DOWNLOAD,
     },
     trusted: {
       manifests: config.STARLING_MANIFEST_PUBLIC_KEYS,

@@ -52,7 +52,12 @@ export type HandedPeer = z.infer<typeof handedPeer>;
  * Which pieces a member brings into its rack: those whose number leaves `index` when divided by `of`. The others it
  * gets from its neighbours there, so that each piece crosses the rack's uplink about once.
  */
-export const rackSlice = z.object({ index: z.number().int().nonnegative(), of: z.number().int().positive() });
+export const rackSlice = z.object({
+  index: z.number().int().nonnegative(),
+  of: z.number().int().positive(),
+  /** No more is to be brought in from outside the rack by this member, in bytes a second; no limit without. */
+  bytesPerSecond: z.number().positive().optional(),
+});
 export type RackSlice = z.infer<typeof rackSlice>;
 
 /** Agent to hub. */

@@ -15,7 +15,7 @@ import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 import type { PieceChecker } from './piece-checker.ts';
 import { type Crossing, choosePiece, isWorthTwice, mayCross } from './piece-choice.ts';
 import type { Intakes } from './swarm.ts';
-import type { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from './token-bucket.ts';
 import type { Uplink } from './uplink.ts';
 
 export interface ExchangeParts {
@@ -66,6 +66,8 @@ export class LaneExchange {
   readonly #nearHolders: Uint16Array;
   readonly #near = new Set<Intake>();
   #slice: RackSlice | undefined;
+  /** What this member may bring into its rack. */
+  readonly #bringing = new TokenBucket(() => this.#slice?.bytesPerSecond);
   readonly #startAt: number;
   readonly #timer: NodeJS.Timeout;
   readonly #checks = new Set<Promise<void>>();
@@ -263,12 +265,14 @@ export class LaneExchange {
     if (this.#isClosed || !intake.isOpen || book.isComplete) return;
     const aheadBytes = Math.min(limits.askAheadBytes, ((intake.bytesPerSecond ?? 0) * limits.askAheadMs) / 1_000);
     const ahead = Math.max(2, Math.min(32, Math.ceil(aheadBytes / book.shape.pieceLength)));
+    const isFar = !this.#near.has(intake);
     while (intake.asked.size < ahead) {
       // Asked again at the next tick.
-      if (this.#parts.receiving.waitMs() > 0) return;
+      if (this.#parts.receiving.waitMs() > 0 || (isFar && this.#bringing.waitMs() > 0)) return;
       const piece = this.#choose(intake);
       if (piece === undefined) return;
       this.#parts.receiving.take(pieceBytes(piece, book.shape));
+      if (isFar) this.#bringing.take(pieceBytes(piece, book.shape));
       this.#open[piece] = 0;
       this.#claims.set(piece, (this.#claims.get(piece) ?? new Set()).add(intake));
       intake.ask(piece, (intake.sourceSentAt[piece] ?? 0) > 0);

@@ -279,6 +279,20 @@ describe('lanes', () => {
     expect(await sha256Of(file)).toBe(pack.sha256);
   });
 
+  it('bring a member into its rack no more than it may, until it may', async () => {
+    const { folder, pack, seeder } = await seeded(4 * MiB);
+    const capped = await (await member()).join(pack, join(folder, 'capped'));
+    const free = await (await member()).join(pack, join(folder, 'free'));
+    capped.setPeers([seeder.address], { index: 0, of: 1, bytesPerSecond: 1 });
+    await until(() => capped.progress().bytesDone > 0);
+    free.setPeers([seeder.address]);
+    await free.whenComplete(never);
+    // One piece may begin when nothing is owed.
+    expect(capped.progress().bytesDone).toBe(pack.torrent.pieceLength);
+    capped.setPeers([seeder.address], { index: 0, of: 1 });
+    await capped.whenComplete(never);
+  });
+
   it('end the membership when the seed cannot read what it has', async () => {
     const { folder, pack, seeder, seed } = await seeded(4 * MiB);
     const file = await open(join(folder, 'seed'), 'r+');

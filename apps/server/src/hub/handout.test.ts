@@ -89,6 +89,17 @@ describe('handOut', () => {
     expect(hostsOf(lists.get('slow')).length).toBe(defaultHandout.degree);
   });
 
+  it('divides what may come into a rack among those that bring something in, and limits nobody without', () => {
+    const members = [...fleet(30, 3), member('alone', 'r9'), member('nowhere'), member('slow', 'r1', 0)];
+    const lists = handOut(members, hub, { ...defaultHandout, rackBytesPerSecond: 1_200 });
+    for (const [rack, inRack] of Map.groupBy(members, (one) => one.rack)) {
+      const limits = inRack.map(({ machine }) => lists.get(machine)?.slice?.bytesPerSecond);
+      if (rack === undefined) expect(limits).toEqual([undefined]);
+      else expect(limits.reduce<number>((sum, one) => sum + (one ?? Number.NaN), 0)).toBeCloseTo(1_200);
+    }
+    for (const { slice } of handOut(members, hub).values()) expect(slice?.bytesPerSecond).toBeUndefined();
+  });
+
   it('changes few lists when one member joins', () => {
     const before = handOut(fleet(1_000, 25), undefined);
     const after = handOut([...fleet(1_000, 25), member('newcomer', 'r3')], undefined);

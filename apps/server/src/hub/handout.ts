@@ -34,6 +34,8 @@ export interface HandoutPolicy {
   /** Who has less than the middle one by so much of the pack gives nobody anything, and brings nothing into its rack. */
   farBehind: number;
   seed: string;
+  /** What may come into each rack by this swarm, in bytes a second; it is divided among those that bring something in. */
+  rackBytesPerSecond?: number | undefined;
 }
 
 export const defaultHandout: HandoutPolicy = { degree: 9, inRack: 5, fromHub: 256, farBehind: 0.1, seed: 'starling' };
@@ -121,14 +123,16 @@ export function handOut(
 /** Deals the pieces out among those of a rack that fetch and keep up. */
 function dealOut(rackMembers: readonly SwarmMember[], policy: HandoutPolicy, slices: Map<string, RackSlice>): void {
   const fetching = rackMembers.filter(({ isFetching }) => isFetching);
-  if (rackMembers.length < 2) return;
+  const cap = policy.rackBytesPerSecond;
+  if (rackMembers.length < 2 && cap === undefined) return;
   const isBehind = farBehind(fetching, policy);
   const order = onRing(fetching, `${policy.seed} slice`);
   const bringing = order.filter((member) => !isBehind(member));
-  for (const [index, { machine }] of bringing.entries()) slices.set(machine, { index, of: bringing.length });
+  const limit = cap === undefined ? {} : { bytesPerSecond: cap / Math.max(1, bringing.length) };
+  for (const [index, { machine }] of bringing.entries()) slices.set(machine, { index, of: bringing.length, ...limit });
   // No number leaves a rest as large as what it is divided by.
   for (const member of order)
-    if (isBehind(member)) slices.set(member.machine, { index: bringing.length, of: bringing.length });
+    if (isBehind(member)) slices.set(member.machine, { index: bringing.length, of: bringing.length, ...limit });
 }
 
 /** Who has much less than the middle one of them. */

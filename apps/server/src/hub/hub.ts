@@ -84,6 +84,7 @@ class Hub implements RunningHub {
 
   constructor(options: HubOptions, swarm: Swarm, laneKeys: LaneKeys, trust: SwarmTrust) {
     const { name, region, dataDir, blobs, control, clock, log, trusted } = options;
+    const { rackDownload } = options.swarm;
     this.#options = options;
     this.#swarm = swarm;
     this.#laneKeys = laneKeys;
@@ -96,6 +97,7 @@ class Hub implements RunningHub {
     );
     this.#tracker = new Tracker({
       isPutAside: (machine) => trust.isPutAside(machine),
+      rackRate: () => rackDownload && rateAt(rackDownload, clock.now()),
       hubFor: (infoHash) => (this.#shelf.isSeeding(infoHash) ? swarm.address : undefined),
       send: (machine, infoHash, handout, everyMs) => this.#agents.sendPeers(machine, infoHash, handout, everyMs),
     });

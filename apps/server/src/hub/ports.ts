@@ -59,8 +59,15 @@ export interface HubOptions {
   dataDir: string;
   /** Where agents connect; port 0 takes any free one. */
   listen: { host: string; port: number };
-  /** Where other members of the swarm connect, port 0 takes any free one; 'off' without another encryption. `upload` is what it seeds at most. */
-  swarm: { host: string; port: number; maxConnections?: number; encryption?: EncryptionMode; upload?: ByteRate };
+  /** Where other members of the swarm connect, port 0 takes any free one; 'off' without another encryption. `upload` is what it seeds at most, `rackDownload` what may come into each rack. */
+  swarm: {
+    host: string;
+    port: number;
+    maxConnections?: number;
+    encryption?: EncryptionMode;
+    upload?: ByteRate;
+    rackDownload?: ByteRate;
+  };
   /** Public keys (PEM) trusted for manifests, for version keys and for the credentials of agents. */
   trusted: { manifests: readonly string[]; versionKeys: readonly string[]; agentCredentials: readonly string[] };
   /** What packs may take that no build needs that a key names; 20 GiB by default. */

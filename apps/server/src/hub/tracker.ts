@@ -16,6 +16,8 @@ export interface TrackerOptions {
   /** Whether nobody is to be told of this machine for now. */
   isPutAside?: (machine: string) => boolean;
   policy?: HandoutPolicy;
+  /** What may come into a rack from outside it now, in bytes a second; undefined without a limit. */
+  rackRate?: () => number | undefined;
   /** Milliseconds that only ever grow. */
   elapsedMs?: () => number;
 }
@@ -45,6 +47,7 @@ export class Tracker {
   readonly #options: TrackerOptions;
   readonly #elapsedMs: () => number;
   readonly #swarms = new Map<string, TrackedSwarm>();
+  #rackRate: number | undefined;
 
   constructor(options: TrackerOptions) {
     this.#options = options;
@@ -116,7 +119,8 @@ export class Tracker {
 
   /** Who is put aside still fetches, from the hub alone. */
   #listsOf(members: SwarmMember[], hub: SwarmPeer | undefined): Map<string, Handout> {
-    const { policy = defaultHandout, isPutAside = () => false } = this.#options;
+    const { isPutAside = () => false } = this.#options;
+    const policy = { ...(this.#options.policy ?? defaultHandout), rackBytesPerSecond: this.#rackRate };
     const { aside = [], trusted = [] } = Object.groupBy(members, ({ machine }) =>
       isPutAside(machine) ? 'aside' : 'trusted',
     );
@@ -126,9 +130,22 @@ export class Tracker {
     return lists;
   }
 
+  /** A limit by the hour changes, and several swarms share it, so everyone is told anew when it does. */
+  #lookAtRackRate(): void {
+    const rate = this.#options.rackRate?.();
+    const moving = [...this.#swarms.values()].filter(({ members }) =>
+      members.values().some(({ isFetching }) => isFetching),
+    );
+    const share = rate && rate / Math.max(1, moving.length);
+    if (share === this.#rackRate) return;
+    this.#rackRate = share;
+    for (const swarm of this.#swarms.values()) swarm.isDue = true;
+  }
+
   /** Works out the lists of the swarms in which something changed, and sends those that differ from the last. */
   handOutDue(): void {
     const { hubFor, send } = this.#options;
+    this.#lookAtRackRate();
     for (const [infoHash, swarm] of this.#swarms) {
       const startedAt = this.#elapsedMs();
       if (!swarm.isDue || startedAt < swarm.notBefore) continue;
