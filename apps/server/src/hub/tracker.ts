@@ -133,6 +133,7 @@ export class Tracker {
   /** A limit by the hour changes, and several swarms share it, so everyone is told anew when it does. */
   #lookAtRackRate(): void {
     const rate = this.#options.rackRate?.();
+    if (rate === undefined && this.#rackRate === undefined) return;
     const moving = [...this.#swarms.values()].filter(({ members }) =>
       members.values().some(({ isFetching }) => isFetching),
     );
@@ -150,8 +151,8 @@ export class Tracker {
       const startedAt = this.#elapsedMs();
       if (!swarm.isDue || startedAt < swarm.notBefore) continue;
       swarm.isDue = false;
-      const lists = this.#listsOf([...swarm.members.values()], hubFor(infoHash));
       const members = [...swarm.members.values()];
+      const lists = this.#listsOf(members, hubFor(infoHash));
       const everyMs = announceEveryMs(members.length, members.filter(({ isFetching }) => isFetching).length);
       for (const [machine, handout] of lists) {
         const text = JSON.stringify([handout.peers, handout.slice, everyMs]);
