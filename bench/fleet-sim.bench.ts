@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
+import { seededRandom } from '@starling/shared/seeded-random.ts';
 import { pieceLengthFor } from '@starling/swarm/torrent-info.ts';
-import { type HostSetting, type Setting, simulate } from '../apps/server/src/forecast/simulate.ts';
+import { type HostSetting, type Setting, simulate, usualTimings } from '../apps/server/src/forecast/simulate.ts';
 
 // How long large swarms take, by a simulation that runs the hub's and the agents' own decisions (`apps/server/src/forecast/simulate.ts` says what is
 // run and what is modelled), and how well it foretells what `swarm-shaped` measures.
@@ -10,19 +11,6 @@ const GB = 1e9;
 
 /** What Ethernet, IP and TCP leave of a link. */
 const payloadShare = 0.94;
-
-const common = { verifyMs: 5, latencyMs: 1, firstHandOutMs: 250, handOutEveryMs: 1_000, deadAfterMs: 3_000 };
-
-/** mulberry32: the same numbers for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 export async function run(commandLine: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -91,7 +79,7 @@ function krakenCase() {
     ...{ sizeBytes: 3 * GB, pieceLength: pieceLengthFor(3 * GB), payloadShare: 1 },
     // Its figures are of what the program may send, so there is nothing to take off for headers.
     hosts: Array.from({ length: hosts + 1 }, () => ({ rate: 300e6, rack: undefined, startAt: 0 })),
-    random: randomFrom(1),
+    random: seededRandom(1),
   });
   const at = (share: number) => round(sorted[Math.ceil(sorted.length * share) - 1] ?? Number.POSITIVE_INFINITY, 2);
   return { p50: at(0.5), p99: at(0.99), p999: at(0.999), last: at(1), share_of_bound: round(bound / at(1), 3) };
@@ -102,7 +90,7 @@ function dragonflyCase() {
   const { sorted, bound } = swarmOf({
     ...{ sizeBytes: 10 * GB, pieceLength: pieceLengthFor(10 * GB), payloadShare: 1 },
     hosts: Array.from({ length: 991 }, () => ({ rate, rack: undefined, startAt: 0 })),
-    random: randomFrom(2),
+    random: seededRandom(2),
   });
   const last = sorted.at(-1) ?? Number.POSITIVE_INFINITY;
   return { last: round(last, 1), share_of_bound: round(bound / last, 3) };
@@ -110,7 +98,7 @@ function dragonflyCase() {
 
 /** Racks of 40 with 10 Gbit/s; 1 % of the machines die on the way and as many come late; 2 % have a tenth of the rate. */
 function regionCase(machines: number, seed: number) {
-  const random = randomFrom(100 + seed);
+  const random = seededRandom(100 + seed);
   const sizeBytes = 10 * GB;
   const rate = 1e9 / 8;
   const bound = sizeBytes / rate;
@@ -127,7 +115,15 @@ function regionCase(machines: number, seed: number) {
     isHealthy.push(!isSlow && fate >= 0.01);
   }
   const pieceLength = pieceLengthFor(sizeBytes);
-  const outcome = simulate({ ...common, sizeBytes, pieceLength, payloadShare, hosts, rackRate: 10e9 / 8, random });
+  const outcome = simulate({
+    ...usualTimings,
+    sizeBytes,
+    pieceLength,
+    payloadShare,
+    hosts,
+    rackRate: 10e9 / 8,
+    random,
+  });
   const healthy = outcome.seconds.filter((_, index) => isHealthy[index]) as number[];
   const all = outcome.seconds.filter((seconds) => seconds !== undefined);
   const last = Math.max(...healthy);
@@ -147,7 +143,7 @@ function shapedCase(): number {
   const { sorted } = swarmOf({
     ...{ sizeBytes, pieceLength: pieceLengthFor(sizeBytes), payloadShare },
     hosts: Array.from({ length: 16 }, () => ({ rate: 50e6 / 8, rack: undefined, startAt: 0 })),
-    random: randomFrom(3),
+    random: seededRandom(3),
   });
   return round(sorted.at(-1) ?? Number.POSITIVE_INFINITY, 2);
 }
@@ -158,8 +154,8 @@ async function measureShaped(given: string | undefined): Promise<number | null> 
   return measurePlain();
 }
 
-function swarmOf(setting: Omit<Setting, keyof typeof common>): { sorted: number[]; bound: number } {
-  const { seconds } = simulate({ ...common, ...setting });
+function swarmOf(setting: Omit<Setting, keyof typeof usualTimings>): { sorted: number[]; bound: number } {
+  const { seconds } = simulate({ ...usualTimings, ...setting });
   const { sizeBytes, hosts } = setting;
   const slowest = Math.min(...hosts.map(({ rate }) => rate));
   const sorted = seconds.slice(1).map((one) => one ?? Number.POSITIVE_INFINITY);

@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { seededRandom } from '@starling/shared/seeded-random.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { seedsFromEnvironment } from './update-kills/config.ts';
-import { contentsOf, KillFleet, makeVersions, randomOf, type SampleVersion } from './update-kills/fleet.ts';
+import { contentsOf, KillFleet, makeVersions, type SampleVersion } from './update-kills/fleet.ts';
 
 // Agents and their hub are killed, as `kill -9` does, at random moments of an update that is made of slots, patches, the swarm
 // and the hub's own bytes; and every machine ends on exactly the bytes of the build. A few seeds here; 200 with
@@ -41,7 +42,7 @@ async function freshFleet(): Promise<KillFleet> {
 }
 
 it.each(seedsFromEnvironment())('seed %i: every machine ends on the right bytes', async (seed) => {
-  const random = randomOf(seed);
+  const random = seededRandom(seed);
   const oneOf = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)]!;
   fleet ??= await freshFleet();
   // A seed that fails leaves its machines to nobody.

@@ -1,6 +1,6 @@
 import { makeFolder } from '@starling/host/durable-file.ts';
 import type { Clock } from '@starling/shared/clock.ts';
-import type { AgentFrame } from '@starling/shared/hub-protocol.ts';
+import { type AgentFrame, smallFetchBytes } from '@starling/shared/hub-protocol.ts';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import type { HubAccess } from './control/hub-access.ts';
@@ -40,9 +40,6 @@ export interface ProjectOptions {
   /** Something is being fetched ahead from now on, or no longer. */
   onAhead: (isActive: boolean) => void;
 }
-
-/** Below this, being in a swarm costs more than the hub saves. */
-const defaultSmallFetchBytes = 2 * 1024 * 1024;
 
 /** All that the agent has for one project. */
 export interface Project {
@@ -92,7 +89,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     log,
     freeBytes: options.freeBytes,
     hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, onWaiting: note }),
-    smallFetchBytes: options.smallFetchBytes ?? defaultSmallFetchBytes,
+    smallFetchBytes: options.smallFetchBytes ?? smallFetchBytes,
     baseCopy: config.baseCopies[name],
     prepared: undefined,
     prunePacks: options.prunePacks,

@@ -10,6 +10,8 @@ import { buildId, infoHashHex, machineId, machineSteps, projectName, regionName 
 export const hubProtocolVersion = 1;
 export const maxFrameBytes = 1024 * 1024;
 export const maxReportsPerBatch = 200;
+/** As much of a pack comes straight from the hub: below it, being in a swarm costs more than the hub saves. */
+export const smallFetchBytes = 2 * 1024 * 1024;
 
 /** What a machine says of one project. Its sequence makes delivery at-least-once harmless. */
 export const machineReport = z.object({

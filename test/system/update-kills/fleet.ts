@@ -9,6 +9,7 @@ import { packArtifact } from '@starling/server/artifacts/pack.ts';
 import { manifestKey, packKey } from '@starling/server/blobs/blob-store.ts';
 import { bytesSource, fileSource } from '@starling/server/blobs/file-source.ts';
 import { openFolderStore } from '@starling/server/blobs/folder-store.ts';
+import { seededRandom } from '@starling/shared/seeded-random.ts';
 import { generateSigningKey, Signer, TrustedKeys } from '@starling/shared/signing.ts';
 import type { Target } from '@starling/shared/version-key.ts';
 import type { AgentOrder } from './agent-process.ts';
@@ -20,17 +21,6 @@ const signing = { manifest: generateSigningKey(), key: generateSigningKey(), age
 const swarmSecret = randomBytes(32).toString('base64');
 const patienceMs = 240_000;
 
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 export interface SampleVersion {
   target: Target;
   /** The tree as it was packed. */
@@ -40,7 +30,7 @@ export interface SampleVersion {
 /** Consecutive versions of a tree of `bytes`, each with a twenty-fifth changed here and there, in a store. */
 export async function makeVersions(folder: string, count: number, bytes: number): Promise<SampleVersion[]> {
   const store = openFolderStore(join(folder, 'blobs'));
-  const random = randomOf(7);
+  const random = seededRandom(7);
   const program = Buffer.allocUnsafe(bytes);
   for (let at = 0; at + 4 <= bytes; at += 4) program.writeUInt32LE(Math.floor(random() * 2 ** 32), at);
   const earlier: Manifest[] = [];

@@ -1,8 +1,10 @@
 import type { BuildManifest } from '@starling/packs/manifest.ts';
 import { planUpdate } from '@starling/packs/plan.ts';
 import type { Forecast, ForecastWave } from '@starling/shared/forecast.ts';
+import { smallFetchBytes } from '@starling/shared/hub-protocol.ts';
+import { seededRandom } from '@starling/shared/seeded-random.ts';
 import { pieceLengthFor } from '@starling/swarm/torrent-info.ts';
-import { type HostSetting, simulate } from './simulate.ts';
+import { type HostSetting, simulate, usualTimings } from './simulate.ts';
 
 // How long a deployment takes, worked out from what is known of it. A pure function but for the clock that bounds how long it
 // simulates: it runs in a thread of its own.
@@ -41,8 +43,6 @@ export interface KnownDeployment {
 
 /** 1 Gbit/s, and what Ethernet, IP and TCP leave of it. */
 const assumedBytesPerSecond = (1e9 / 8) * 0.94;
-/** As the agents have it: as much of a pack comes straight from the hub. */
-const smallFetchBytes = 2 * 1024 * 1024;
 const assumedWriteBytesPerSecond = 150e6;
 const assumedStartMs = 3_000;
 /** From the key's change until the last machine was told. */
@@ -53,7 +53,6 @@ const tellMs = 1_000;
  */
 const mostHosts = 32;
 const mostPieces = 256;
-const common = { verifyMs: 5, latencyMs: 1, firstHandOutMs: 250, handOutEveryMs: 1_000, deadAfterMs: 3_000 };
 
 /** `budgetMs` is for working out what machines lack, beyond the most common build, and again for simulating. */
 export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: () => number): Forecast {
@@ -161,7 +160,14 @@ export function foretell(known: KnownDeployment, budgetMs: number, elapsedMs: ()
         }),
       );
       const outcome = simulate({
-        ...{ ...common, sizeBytes: bytes, pieceLength, payloadShare: 1, hosts: settings, random: randomFrom(7) },
+        ...{
+          ...usualTimings,
+          sizeBytes: bytes,
+          pieceLength,
+          payloadShare: 1,
+          hosts: settings,
+          random: seededRandom(7),
+        },
       });
       const seconds = outcome.seconds.slice(1).flatMap((one) => (one === undefined ? [] : [one]));
       if (seconds.length > 0) swarm = { ms: Math.max(...seconds) * 1_000, seedCopies: outcome.seedCopies };
@@ -217,15 +223,4 @@ function bytesByBase(
 function assumedInstall({ streamBytes, minHealthyMs }: KnownDeployment, assume: (sentence: string) => void): number {
   assume('No deployment has measured it: a slot is written at 150 MB/s, stop and start take 3 s.');
   return (streamBytes / assumedWriteBytesPerSecond) * 1_000 + assumedStartMs + minHealthyMs;
-}
-
-/** mulberry32: the same numbers for the same seed, so that the same question has the same answer. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

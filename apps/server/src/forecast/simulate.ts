@@ -44,6 +44,15 @@ export interface Setting {
   random: () => number;
 }
 
+/** What the parts of a swarm that are not modelled take, wherever nothing else is known. */
+export const usualTimings = {
+  verifyMs: 5,
+  latencyMs: 1,
+  firstHandOutMs: 250,
+  handOutEveryMs: 1_000,
+  deadAfterMs: 3_000,
+} as const;
+
 export interface Outcome {
   /** By host: when it had everything, in seconds after it learned of the pack; undefined when it died. */
   seconds: (number | undefined)[];
