@@ -37,6 +37,9 @@ export async function regionNames(database: Queryable): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
+/** What `findBuild` takes. */
+export const buildReference = z.string().min(4).max(200);
+
 /**
  * The build a person means: its id, or the first digits of its commit (the newest build of that commit). NOT_FOUND when
  * there is none, CONFLICT when several commits begin so.
@@ -123,8 +126,8 @@ export const buildsRouter = router({
       z.object({
         project: projectName,
         /** Build ids, or the first digits of their commits' SHAs. */
-        from: z.string().min(4).max(200),
-        to: z.string().min(4).max(200),
+        from: buildReference,
+        to: buildReference,
       }),
     )
     .query(async ({ ctx, input: { project, ...named } }) => {

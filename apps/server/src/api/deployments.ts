@@ -17,7 +17,7 @@ import { judge } from '../gates/judge.ts';
 import { lineStopOf } from '../steering/line.ts';
 import { nextSalt, planFor, previewWaves } from '../steering/plan.ts';
 import { liftQuarantine, quarantineOf } from '../steering/quarantine.ts';
-import { currentAndLastGood, findBuild } from './builds.ts';
+import { buildReference, currentAndLastGood, findBuild } from './builds.ts';
 import type { Caller } from './context.ts';
 import { deploymentColumns } from './deployment-columns.ts';
 import { deploymentBurnUp, deploymentMachinesByRegion, deploymentMachinesList } from './deployment-machines.ts';
@@ -48,7 +48,7 @@ export const deploymentsRouter = router({
       z.object({
         project: projectName,
         /** A build id, or the first digits of its commit's SHA. */
-        build: z.string().min(4).max(200),
+        build: buildReference,
         reason: reason.default(''),
         whenBusy: z.enum(whenBusyChoices).default('REFUSE'),
         /** Passes freeze windows; needs the permission to approve, and a reason. */
@@ -74,7 +74,7 @@ export const deploymentsRouter = router({
     .input(
       z.object({
         project: projectName,
-        build: z.string().min(4).max(200),
+        build: buildReference,
         rollout: rolloutSettings.default({}),
       }),
     )
@@ -95,7 +95,7 @@ export const deploymentsRouter = router({
     .input(
       z.object({
         project: projectName,
-        build: z.string().min(4).max(200),
+        build: buildReference,
         whenBusy: z.enum(whenBusyChoices).default('REFUSE'),
         hotfix: z.boolean().default(false),
       }),
@@ -121,7 +121,7 @@ export const deploymentsRouter = router({
       z.object({
         project: projectName,
         /** Where to; the last good build when left out. */
-        build: z.string().min(4).max(200).optional(),
+        build: buildReference.optional(),
         reason: reason.default(''),
       }),
     )

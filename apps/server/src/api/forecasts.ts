@@ -1,7 +1,7 @@
 import { rolloutSettings } from '@starling/shared/rollout-plan.ts';
 import { projectName } from '@starling/shared/words.ts';
 import { z } from 'zod';
-import { findBuild } from './builds.ts';
+import { buildReference, findBuild } from './builds.ts';
 import { ofProject } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
@@ -12,7 +12,7 @@ export const forecastsRouter = router({
       z.object({
         project: projectName,
         /** A build id, or the first digits of its commit's SHA. */
-        build: z.string().min(4).max(200),
+        build: buildReference,
         rollout: rolloutSettings.default({}),
       }),
     )

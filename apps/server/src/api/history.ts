@@ -3,6 +3,7 @@ import { deploymentKinds, deploymentStatuses, projectName } from '@starling/shar
 import { z } from 'zod';
 import { deploymentHistory } from '../history/deployments.ts';
 import { readTrends } from '../history/trends.ts';
+import { buildReference } from './builds.ts';
 import { findProject } from './projects.ts';
 import { ofProjectOrVisible, visibleNames } from './scopes.ts';
 import { needs, router } from './trpc.ts';
@@ -18,7 +19,7 @@ export const historyRouter = router({
       z.object({
         project: projectName.optional(),
         /** A build id, or the first digits of a commit's SHA. */
-        build: z.string().min(4).max(200).optional(),
+        build: buildReference.optional(),
         /** Who asked for it, as shown. */
         person: z.string().max(300).optional(),
         kind: z.enum(deploymentKinds).optional(),

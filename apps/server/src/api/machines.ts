@@ -22,6 +22,12 @@ const filters = {
   build: buildId.optional(),
 };
 
+export const noMachine = (machine: string, field: string): StarlingError =>
+  new StarlingError('NOT_FOUND', `There is no machine "${machine}".`, {
+    field,
+    fix: 'List them with: starling machines',
+  });
+
 export const machinesRouter = router({
   /** The fleet, page by page. `worst` lists what has failed first, then what is offline, then what is behind. */
   list: needs('view', somewhere)
@@ -54,11 +60,7 @@ export const machinesRouter = router({
     .input(z.object({ id: machineId }))
     .query(async ({ ctx, input }) => {
       const [machine] = await ctx.database.select().from(machines).where(eq(machines.id, input.id));
-      if (!machine)
-        throw new StarlingError('NOT_FOUND', `There is no machine "${input.id}".`, {
-          field: 'id',
-          fix: 'List them with: starling machines',
-        });
+      if (!machine) throw noMachine(input.id, 'id');
       const projects = await ctx.database
         .select()
         .from(machineProjects)
@@ -94,10 +96,7 @@ export const machinesRouter = router({
           const identity = await revokeIdentity(tx, 'agent', id, ctx.caller.name);
           const rows = await tx.delete(machines).where(eq(machines.id, id)).returning({ id: machines.id });
           if (!identity && rows.length === 0) {
-            throw new StarlingError('NOT_FOUND', `There is no machine "${id}".`, {
-              field: 'ids',
-              fix: 'List them with: starling machines',
-            });
+            throw noMachine(id, 'ids');
           }
           if (identity?.revoked || rows.length > 0) gone.push(id);
         }

@@ -5,6 +5,7 @@ import { and, desc, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { deploymentMachines, deployments, machines, regions } from '../../../../drizzle/schema/index.ts';
 import { readSwarm } from '../fleet/swarm-views.ts';
+import { noMachine } from './machines.ts';
 import { ofDeploymentOrBuild, somewhere, visibleIn } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
@@ -51,11 +52,7 @@ export const swarmRouter = router({
         .from(machines)
         .innerJoin(regions, eq(regions.name, machines.region))
         .where(eq(machines.id, input.machine));
-      if (!machine)
-        throw new StarlingError('NOT_FOUND', `There is no machine "${input.machine}".`, {
-          field: 'machine',
-          fix: 'List them with: starling machines',
-        });
+      if (!machine) throw noMachine(input.machine, 'machine');
       const rows = await ctx.database
         .select({ fetch: deploymentMachines, project: deployments.project, build: deployments.buildId })
         .from(deploymentMachines)
