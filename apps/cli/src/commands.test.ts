@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type CliRun, runCli, startCli } from './testing/run-cli.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { runCli, startCli } from './testing/run-cli.ts';
 import {
   at,
   sampleBuild,
@@ -10,31 +10,23 @@ import {
   sampleRegion,
   sampleReplica,
 } from './testing/samples.ts';
-import { type StubServer, startStubServer } from './testing/stub-server.ts';
+import { StubbedCli } from './testing/stubbed-cli.ts';
+
+const stub = new StubbedCli();
+const { starling } = stub;
 
 // The real program as a child process, off a terminal, against a real server over HTTP.
 
-let server: StubServer;
-
-beforeEach(async () => {
-  server = await startStubServer();
-});
-
-afterEach(async () => {
-  await server.stop();
-});
-
-const starling = (...words: string[]): Promise<CliRun> =>
-  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
-
 describe('build', () => {
   test('without --wait it prints the job and what to do next', async () => {
-    server.answers['jobs.create'] = () => ({ ...sampleJob(), created: true });
+    stub.server.answers['jobs.create'] = () => ({ ...sampleJob(), created: true });
     const run = await starling('build', 'hello', 'main', '--json');
     expect(run.exitCode).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ id: 12, created: true });
     expect(run.stderr).toContain('starling logs 12 --follow');
-    expect(server.calls).toEqual([{ path: 'jobs.create', input: { project: 'hello', force: false, ref: 'main' } }]);
+    expect(stub.server.calls).toEqual([
+      { path: 'jobs.create', input: { project: 'hello', force: false, ref: 'main' } },
+    ]);
   });
 
   test('--wait tells each stage and region on stderr and prints the build once it can be deployed', async () => {
@@ -44,22 +36,22 @@ describe('build', () => {
       notDeployableBecause: '1 of 2 regions have it; us COPYING 50 %',
       replicas: [sampleReplica('eu'), sampleReplica('us', { status: 'COPYING', bytesDone: 512 })],
     });
-    server.answers['jobs.create'] = () => job;
-    server.answers['jobs.get'] = () => job;
-    server.answers['builds.get'] = () => build;
-    const cli = startCli(['build', 'hello', '--wait', '--json'], { STARLING_SERVER: server.url });
+    stub.server.answers['jobs.create'] = () => job;
+    stub.server.answers['jobs.get'] = () => job;
+    stub.server.answers['builds.get'] = () => build;
+    const cli = startCli(['build', 'hello', '--wait', '--json'], { STARLING_SERVER: stub.server.url });
 
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('QUEUED'), 10_000);
     const running = { status: 'RUNNING', attempts: 1, worker: 'w1' };
     job = sampleJob({ ...running, stages: [{ attempt: 1, stage: 'CHECKOUT', startedAt: at, finishedAt: null }] });
-    server.announce('jobs');
+    stub.server.announce('jobs');
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('● CHECKOUT'), 10_000);
     job = sampleJob({ status: 'SUCCEEDED', attempts: 1, worker: 'w1', buildId: 'hello@1a2b3c4d5e6f', finishedAt: at });
-    server.announce('jobs');
+    stub.server.announce('jobs');
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('us COPYING 50 %'), 10_000);
     expect(cli.soFar().stdout).toBe('');
     build = sampleBuild();
-    server.announce('replicas');
+    stub.server.announce('replicas');
 
     const run = await cli.ended;
     expect(run.exitCode).toBe(0);
@@ -70,8 +62,8 @@ describe('build', () => {
 
   test('a failed job ends with 1, its reason and where its log is', async () => {
     const failed = sampleJob({ status: 'FAILED', attempts: 1, failureReason: 'the recipe ended with 2' });
-    server.answers['jobs.create'] = () => ({ ...failed, created: true });
-    server.answers['jobs.get'] = () => failed;
+    stub.server.answers['jobs.create'] = () => ({ ...failed, created: true });
+    stub.server.answers['jobs.get'] = () => failed;
     const run = await starling('build', 'hello', '--wait');
     expect(run.exitCode).toBe(1);
     expect(run.stderr).toContain('the recipe ended with 2');
@@ -79,29 +71,29 @@ describe('build', () => {
   });
 
   test('a wait that takes too long ends with 6, cancels nothing and says how to go on', async () => {
-    server.answers['jobs.create'] = () => ({ ...sampleJob(), created: true });
-    server.answers['jobs.get'] = () => sampleJob();
+    stub.server.answers['jobs.create'] = () => ({ ...sampleJob(), created: true });
+    stub.server.answers['jobs.get'] = () => sampleJob();
     const run = await starling('build', 'hello', '--wait', '--timeout', '300ms');
     expect(run).toMatchObject({ exitCode: 6, stdout: '' });
     expect(run.stderr).toMatch(/It goes on\. Watch it again with: starling build hello 1a2b3c[0-9a-f]+ --wait/);
-    expect(server.calls.map((call) => call.path)).not.toContain('deployments.abort');
+    expect(stub.server.calls.map((call) => call.path)).not.toContain('deployments.abort');
   });
 
   test('--follow prints the log on stderr as it is written', async () => {
     let job: object = sampleJob({ status: 'RUNNING', attempts: 1 });
     const pieces = [{ attempt: 1, sequence: 0, text: 'compiling\n' }];
-    server.answers['jobs.create'] = () => ({ ...job, created: true });
-    server.answers['jobs.get'] = () => job;
-    server.answers['builds.get'] = () => sampleBuild();
-    server.answers['jobs.readLog'] = ({ after }: { after: { sequence: number } }) => ({
+    stub.server.answers['jobs.create'] = () => ({ ...job, created: true });
+    stub.server.answers['jobs.get'] = () => job;
+    stub.server.answers['builds.get'] = () => sampleBuild();
+    stub.server.answers['jobs.readLog'] = ({ after }: { after: { sequence: number } }) => ({
       pieces: pieces.filter((piece) => piece.sequence > after.sequence),
       ended: false,
     });
-    const cli = startCli(['build', 'hello', '--follow'], { STARLING_SERVER: server.url });
+    const cli = startCli(['build', 'hello', '--follow'], { STARLING_SERVER: stub.server.url });
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('compiling'), 10_000);
     pieces.push({ attempt: 1, sequence: 1, text: 'linking\n' });
     job = sampleJob({ status: 'SUCCEEDED', attempts: 1, buildId: 'hello@1a2b3c4d5e6f' });
-    server.announce('jobs');
+    stub.server.announce('jobs');
     const run = await cli.ended;
     expect(run.exitCode).toBe(0);
     expect(run.stderr.match(/compiling\nlinking\n/g)).toHaveLength(1);
@@ -111,12 +103,12 @@ describe('build', () => {
 
 describe('deploy, rollback and abort', () => {
   test('deploy sends what was asked and prints the deployment', async () => {
-    server.answers['deployments.deploy'] = () => sampleDeployment();
+    stub.server.answers['deployments.deploy'] = () => sampleDeployment();
     const run = await starling('deploy', 'hello', '1a2b3c', '--reason', 'release 7', '--replace');
     expect(run.exitCode).toBe(0);
     expect(run.stdout).toContain('Deployment 3 puts hello@1a2b3c4d5e6f');
     expect(run.stderr).toContain('/deployments/3');
-    expect(server.calls).toEqual([
+    expect(stub.server.calls).toEqual([
       {
         path: 'deployments.deploy',
         input: { project: 'hello', build: '1a2b3c', whenBusy: 'REPLACE', hotfix: false, reason: 'release 7' },
@@ -126,9 +118,9 @@ describe('deploy, rollback and abort', () => {
 
   test('--wait follows the regions until the machines have confirmed it', async () => {
     let deployment = sampleDeployment();
-    server.answers['deployments.deploy'] = () => deployment;
-    server.answers['deployments.get'] = () => deployment;
-    const cli = startCli(['deploy', 'hello', '1a2b3c', '--wait', '--json'], { STARLING_SERVER: server.url });
+    stub.server.answers['deployments.deploy'] = () => deployment;
+    stub.server.answers['deployments.get'] = () => deployment;
+    const cli = startCli(['deploy', 'hello', '1a2b3c', '--wait', '--json'], { STARLING_SERVER: stub.server.url });
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('eu 0/4 machines, 4 in progress'), 10_000);
     const done = { done: 4, inProgress: 0 };
     deployment = sampleDeployment({
@@ -136,7 +128,7 @@ describe('deploy, rollback and abort', () => {
       outcome: '8 machines run it',
       regions: [sampleRegion('eu', done), sampleRegion('us', done)],
     });
-    server.announce('machines');
+    stub.server.announce('machines');
     const run = await cli.ended;
     expect(run.exitCode).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ id: 3, status: 'SUCCEEDED' });
@@ -144,9 +136,9 @@ describe('deploy, rollback and abort', () => {
   });
 
   test('a wait goes on where no stream comes through', async () => {
-    server.refuseStreams();
+    stub.server.refuseStreams();
     let reads = 0;
-    server.answers['deployments.get'] = () => sampleDeployment({ status: ++reads < 3 ? 'RUNNING' : 'SUCCEEDED' });
+    stub.server.answers['deployments.get'] = () => sampleDeployment({ status: ++reads < 3 ? 'RUNNING' : 'SUCCEEDED' });
     const run = await starling('deployment', '3', '--wait');
     expect(run.exitCode).toBe(0);
     expect(reads).toBe(3);
@@ -159,8 +151,8 @@ describe('deploy, rollback and abort', () => {
       previousBuildId: 'hello@000000000000',
       regions: [sampleRegion('eu', { done: 3, inProgress: 0, failed: 1 })],
     });
-    server.answers['deployments.get'] = () => failed;
-    server.answers['deployments.machines'] = () => [
+    stub.server.answers['deployments.get'] = () => failed;
+    stub.server.answers['deployments.machines'] = () => [
       { machine: 'eu-1', step: 'COMMITTED', detail: '' },
       { machine: 'eu-2', step: 'FAILED', detail: 'the probe was refused\u001b[2J\nand more' },
     ];
@@ -176,37 +168,36 @@ describe('deploy, rollback and abort', () => {
   });
 
   test('Ctrl-C ends the wait with 130 and leaves the deployment alone', async () => {
-    server.answers['deployments.get'] = () => sampleDeployment();
-    const cli = startCli(['deployment', '3', '--wait'], { STARLING_SERVER: server.url });
+    stub.server.answers['deployments.get'] = () => sampleDeployment();
+    const cli = startCli(['deployment', '3', '--wait'], { STARLING_SERVER: stub.server.url });
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('eu 0/4'), 10_000);
     cli.child.kill('SIGINT');
     const run = await cli.ended;
     expect(run.exitCode).toBe(130);
     expect(run.stderr).toContain('starling deployment 3 --wait');
-    expect(new Set(server.calls.map((call) => call.path))).toEqual(new Set(['deployments.get']));
+    expect(new Set(stub.server.calls.map((call) => call.path))).toEqual(new Set(['deployments.get']));
   });
 
   test('a server that is away for a while does not end the wait', async () => {
-    server.answers['deployments.get'] = () => sampleDeployment();
-    const cli = startCli(['deployment', '3', '--wait'], { STARLING_SERVER: server.url });
+    stub.server.answers['deployments.get'] = () => sampleDeployment();
+    const cli = startCli(['deployment', '3', '--wait'], { STARLING_SERVER: stub.server.url });
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('eu 0/4'), 10_000);
-    const port = Number(new URL(server.url).port);
-    await server.stop();
+    await stub.server.stop();
     await vi.waitFor(() => expect(cli.soFar().stderr).toContain('cannot be reached'), 15_000);
-    server = await startStubServer({ 'deployments.get': () => sampleDeployment({ status: 'SUCCEEDED' }) }, port);
+    await stub.startAgain({ 'deployments.get': () => sampleDeployment({ status: 'SUCCEEDED' }) });
     expect((await cli.ended).exitCode).toBe(0);
   });
 
   test('--dry-run changes nothing, and ends with 5 when it would be refused', async () => {
-    server.answers['overview.get'] = () => sampleOverview();
-    server.answers['deployments.list'] = () => [];
-    server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
-    server.answers['deployments.gates'] = () => [];
-    server.answers['deployments.preview'] = () => samplePreview();
+    stub.server.answers['overview.get'] = () => sampleOverview();
+    stub.server.answers['deployments.list'] = () => [];
+    stub.server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    stub.server.answers['deployments.gates'] = () => [];
+    stub.server.answers['deployments.preview'] = () => samplePreview();
     const fine = await starling('deploy', 'hello', '1a2b', '--dry-run', '--json');
     expect(fine.exitCode).toBe(0);
     expect(JSON.parse(fine.stdout)).toMatchObject({ dryRun: true, machines: 8, refusedBecause: null });
-    server.answers['builds.versions'] = () => [
+    stub.server.answers['builds.versions'] = () => [
       sampleBuild({ deployable: false, notDeployableBecause: 'us is missing' }),
     ];
     const refused = await starling('deploy', 'hello', '1a2b', '--dry-run');
@@ -214,24 +205,24 @@ describe('deploy, rollback and abort', () => {
     expect(refused.stderr).toContain('us is missing');
     const unknown = await starling('deploy', 'hello', 'ffff', '--dry-run');
     expect(unknown.exitCode).toBe(4);
-    expect(server.calls.map((call) => call.path)).not.toContain('deployments.deploy');
+    expect(stub.server.calls.map((call) => call.path)).not.toContain('deployments.deploy');
   });
 
   test('--dry-run says which gates would hold it, and is refused by one that says no', async () => {
-    server.answers['overview.get'] = () => sampleOverview();
-    server.answers['deployments.list'] = () => [];
-    server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    stub.server.answers['overview.get'] = () => sampleOverview();
+    stub.server.answers['deployments.list'] = () => [];
+    stub.server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
     const gates = [
       { gate: 'review', status: 'PASSED', detail: 'on main' },
       { gate: 'approvals', status: 'WAITING', detail: '0 of 2 approvals' },
     ];
-    server.answers['deployments.gates'] = () => gates;
-    server.answers['deployments.preview'] = () => samplePreview();
+    stub.server.answers['deployments.gates'] = () => gates;
+    stub.server.answers['deployments.preview'] = () => samplePreview();
     const held = await starling('deploy', 'hello', '1a2b', '--dry-run', '--queue', '--hotfix', '--reason', 'x');
     expect(held.exitCode).toBe(0);
     expect(held.stdout).toContain('would not begin before these gates are passed');
     expect(held.stdout).toContain('approvals WAITING: 0 of 2 approvals');
-    expect(server.calls.find(({ path }) => path === 'deployments.gates')?.input).toEqual({
+    expect(stub.server.calls.find(({ path }) => path === 'deployments.gates')?.input).toEqual({
       project: 'hello',
       build: 'hello@1a2b3c4d5e6f',
       whenBusy: 'QUEUE',
@@ -244,7 +235,7 @@ describe('deploy, rollback and abort', () => {
   });
 
   test('a deployment that waits says for what, gate by gate', async () => {
-    server.answers['deployments.get'] = () =>
+    stub.server.answers['deployments.get'] = () =>
       sampleDeployment({
         status: 'WAITING',
         gates: [{ gate: 'approvals', status: 'WAITING', detail: '1 of 2 approvals by ada', changedAt: at }],
@@ -254,16 +245,18 @@ describe('deploy, rollback and abort', () => {
   });
 
   test('rollback without a build leaves the choice to the server', async () => {
-    server.answers['deployments.rollback'] = () => sampleDeployment({ kind: 'ROLLBACK' });
+    stub.server.answers['deployments.rollback'] = () => sampleDeployment({ kind: 'ROLLBACK' });
     const run = await starling('rollback', 'hello', '--reason', 'errors');
     expect(run.exitCode).toBe(0);
-    expect(server.calls).toEqual([{ path: 'deployments.rollback', input: { project: 'hello', reason: 'errors' } }]);
+    expect(stub.server.calls).toEqual([
+      { path: 'deployments.rollback', input: { project: 'hello', reason: 'errors' } },
+    ]);
   });
 
   test('abort: done twice is fine, too late is a precondition', async () => {
-    server.answers['deployments.abort'] = () => sampleDeployment({ status: 'ABORTED' });
+    stub.server.answers['deployments.abort'] = () => sampleDeployment({ status: 'ABORTED' });
     expect((await starling('abort', '3')).exitCode).toBe(0);
-    server.answers['deployments.abort'] = () => sampleDeployment({ status: 'SUCCEEDED', finishedAt: at });
+    stub.server.answers['deployments.abort'] = () => sampleDeployment({ status: 'SUCCEEDED', finishedAt: at });
     const late = await starling('abort', '#3', '--json');
     expect(late.exitCode).toBe(5);
     expect(JSON.parse(late.stdout)).toMatchObject({ status: 'SUCCEEDED' });
@@ -272,13 +265,13 @@ describe('deploy, rollback and abort', () => {
 
 describe('looking', () => {
   test('every listing has JSON on stdout and nothing else there', async () => {
-    server.answers['overview.get'] = () => sampleOverview();
-    server.answers['builds.versions'] = () => [sampleBuild()];
-    server.answers['builds.list'] = () => [sampleBuild()];
-    server.answers['jobs.list'] = () => [sampleJob()];
-    server.answers['machines.list'] = () => [];
-    server.answers['deployments.list'] = () => [sampleDeployment()];
-    server.answers['projects.list'] = () => [];
+    stub.server.answers['overview.get'] = () => sampleOverview();
+    stub.server.answers['builds.versions'] = () => [sampleBuild()];
+    stub.server.answers['builds.list'] = () => [sampleBuild()];
+    stub.server.answers['jobs.list'] = () => [sampleJob()];
+    stub.server.answers['machines.list'] = () => [];
+    stub.server.answers['deployments.list'] = () => [sampleDeployment()];
+    stub.server.answers['projects.list'] = () => [];
     const listings = [
       ['status'],
       ['builds'],
@@ -302,7 +295,7 @@ describe('looking', () => {
       infoHash: 'f'.repeat(40),
       storedAt: new Date().toISOString(),
     };
-    server.answers['builds.inspect'] = () => ({
+    stub.server.answers['builds.inspect'] = () => ({
       id: 'hello@1a2b3c4d5e6f',
       fileCount: 3,
       manifestBytes: 900,
@@ -339,7 +332,7 @@ describe('looking', () => {
       lastSeenAt: at,
       projects: [],
     }));
-    server.answers['machines.list'] = ({
+    stub.server.answers['machines.list'] = ({
       after,
       limit,
       states,
@@ -351,12 +344,12 @@ describe('looking', () => {
       fleet
         .filter(({ id, state }) => (after === undefined || id > after) && (states?.includes(state) ?? true))
         .slice(0, limit);
-    server.answers['machines.counts'] = () => [
+    stub.server.answers['machines.counts'] = () => [
       { region: 'eu', machines: 1_200, failed: 0, offline: 12, behind: 0, done: 1_188 },
     ];
     const all = await starling('machines', '--limit', '5000', '--json');
     expect((JSON.parse(all.stdout) as unknown[]).length).toBe(1_200);
-    const [first, second] = server.calls.map(({ input }) => input);
+    const [first, second] = stub.server.calls.map(({ input }) => input);
     expect(first).toEqual({ order: 'worst', limit: 500 });
     expect(second).toEqual({ order: 'worst', limit: 500, after: 'm-0499', afterState: 'done' });
     const some = await starling('machines', '--limit', '700');
@@ -364,10 +357,10 @@ describe('looking', () => {
     expect(some.stderr).toContain('There are more: 1200 machines in all.');
     const problems = await starling('machines', '--problems', '--json');
     expect((JSON.parse(problems.stdout) as unknown[]).length).toBe(12);
-    server.calls.length = 0;
+    stub.server.calls.length = 0;
     const build = 'hello@1a2b3c4d5e6f';
     await starling('machines', '--find', 'rack=r7', '--build', build, '--state', 'failed', '--region', 'eu');
-    expect(server.calls[0]?.input).toEqual({
+    expect(stub.server.calls[0]?.input).toEqual({
       order: 'worst',
       limit: 101,
       states: ['failed'],
@@ -378,7 +371,7 @@ describe('looking', () => {
   });
 
   test('status of a project that is not there ends with 4', async () => {
-    server.answers['overview.get'] = () => sampleOverview();
+    stub.server.answers['overview.get'] = () => sampleOverview();
     const run = await starling('status', 'other');
     expect(run.exitCode).toBe(4);
     expect(run.stderr).toContain('Projects: hello.');
@@ -389,8 +382,8 @@ describe('looking', () => {
       { attempt: 1, sequence: 0, text: 'one\n' },
       { attempt: 2, sequence: 0, text: '\u001b[31mtwo\u001b[0m\n' },
     ];
-    server.answers['jobs.get'] = () => sampleJob({ status: 'SUCCEEDED' });
-    server.answers['jobs.readLog'] = ({ after }: { after: { attempt: number } }) => ({
+    stub.server.answers['jobs.get'] = () => sampleJob({ status: 'SUCCEEDED' });
+    stub.server.answers['jobs.readLog'] = ({ after }: { after: { attempt: number } }) => ({
       pieces: after.attempt === 0 ? pieces : [],
       ended: true,
     });
@@ -407,12 +400,12 @@ describe('looking', () => {
   });
 
   test('watch --json writes what is, then an object for each change', async () => {
-    server.answers['overview.get'] = () => sampleOverview();
-    const cli = startCli(['watch', '--json'], { STARLING_SERVER: server.url });
+    stub.server.answers['overview.get'] = () => sampleOverview();
+    const cli = startCli(['watch', '--json'], { STARLING_SERVER: stub.server.url });
     await vi.waitFor(() => expect(cli.soFar().stdout).toContain('"snapshot"'), 10_000);
-    await vi.waitFor(() => expect(server.streams()).toBe(1), 10_000);
-    server.answers['overview.get'] = () => sampleOverview({}, { lastJob: sampleJob() });
-    server.announce('jobs');
+    await vi.waitFor(() => expect(stub.server.streams()).toBe(1), 10_000);
+    stub.server.answers['overview.get'] = () => sampleOverview({}, { lastJob: sampleJob() });
+    stub.server.announce('jobs');
     await vi.waitFor(() => expect(cli.soFar().stdout).toContain('"kind":"job"'), 10_000);
     cli.child.kill('SIGINT');
     const run = await cli.ended;
@@ -432,6 +425,6 @@ describe('looking', () => {
 
   test('open prints the address and starts no browser off a terminal', async () => {
     const run = await starling('open');
-    expect(run).toMatchObject({ exitCode: 0, stdout: `${server.url}/\n`, stderr: '' });
+    expect(run).toMatchObject({ exitCode: 0, stdout: `${stub.server.url}/\n`, stderr: '' });
   });
 });

@@ -7,19 +7,16 @@ import { join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type AuditLink, hashOfLink } from '@starling/shared/audit-chain.ts';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseTime } from './options.ts';
 import { runCli, startCli } from './testing/run-cli.ts';
 import { at, sha } from './testing/samples.ts';
-import { type StubServer, startStubServer } from './testing/stub-server.ts';
+import { StubbedCli } from './testing/stubbed-cli.ts';
+
+const stub = new StubbedCli();
+const { starling } = stub;
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
-let server: StubServer;
-beforeEach(async () => {
-  server = await startStubServer();
-});
-afterEach(() => server.stop());
-const starling = (...words: string[]) => runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
 
 const row = {
   id: 7,
@@ -43,7 +40,7 @@ const row = {
 
 describe('history', () => {
   test('asks for what was asked, and says how to go on', async () => {
-    server.answers['history.list'] = () => [row];
+    stub.server.answers['history.list'] = () => [row];
     const run = await starling(
       ...['history', '--project', 'hello', '--build', '1a2b3c', '--person', 'ann', '--kind', 'rollback'],
       ...[
@@ -63,7 +60,7 @@ describe('history', () => {
     expect(run.stdout).toContain('errors · 12 machines run it');
     expect(run.stdout).toContain('1 m 1 s');
     expect(run.stderr).toContain('--before 7');
-    expect(server.calls[0]?.input).toEqual({
+    expect(stub.server.calls[0]?.input).toEqual({
       project: 'hello',
       build: '1a2b3c',
       person: 'ann',
@@ -87,7 +84,7 @@ describe('history', () => {
   ])('refuses %s %s before a server is asked', async (option, value) => {
     const run = await starling('history', option, value);
     expect(run.exitCode).toBe(2);
-    expect(server.calls).toEqual([]);
+    expect(stub.server.calls).toEqual([]);
   });
 
   test('a time is a day, a moment or so long ago', () => {
@@ -99,7 +96,7 @@ describe('history', () => {
 });
 
 test('trends are told in words and with units', async () => {
-  server.answers['history.trends'] = () => ({
+  stub.server.answers['history.trends'] = () => ({
     from: '2026-01-12T00:00:00.000Z',
     to: '2026-01-14T00:00:00.000Z',
     buckets: [
@@ -155,12 +152,12 @@ test('trends are told in words and with units', async () => {
   ]) {
     expect(run.stdout).toMatch(line);
   }
-  expect(server.calls[0]?.input).toMatchObject({ bucket: 'day', project: 'hello' });
+  expect(stub.server.calls[0]?.input).toMatchObject({ bucket: 'day', project: 'hello' });
 });
 
 describe('audit', () => {
   test('lists what was changed, with its details on one line', async () => {
-    server.answers['audit.list'] = () => [
+    stub.server.answers['audit.list'] = () => [
       {
         ...{ id: 3, at, actor: 'ann', action: 'deployment.start', project: 'hello', target: '7' },
         ...{ details: { build: 'hello@1', reason: 'two\nlines', hotfix: false }, requestId: null },
@@ -169,17 +166,17 @@ describe('audit', () => {
     ];
     const run = await starling('audit', '--actor', 'ann', '--action', 'deployment.start');
     expect(run.stdout).toContain('build=hello@1 reason=two lines');
-    expect(server.calls[0]?.input).toEqual({ actor: 'ann', action: 'deployment.start', limit: 50 });
+    expect(stub.server.calls[0]?.input).toEqual({ actor: 'ann', action: 'deployment.start', limit: 50 });
   });
 
   test('verify ends with 0 when all fits and says what to keep, with 1 when it does not', async () => {
     const end = { id: 2, hash: 'b'.repeat(64) };
-    server.answers['audit.verify'] = () => ({ checked: 2, end, defect: null });
+    stub.server.answers['audit.verify'] = () => ({ checked: 2, end, defect: null });
     const whole = await starling('audit', 'verify', '--known', `2:${'b'.repeat(64)}`);
     expect(whole).toMatchObject({ exitCode: 0, stdout: '2 rows fit, the last is row 2.\n' });
     expect(whole.stderr).toContain(`--known 2:${'b'.repeat(64)}`);
-    expect(server.calls[0]?.input).toEqual({ known: end });
-    server.answers['audit.verify'] = () => ({ checked: 1, end, defect: { id: 2, what: 'row 2 was changed' } });
+    expect(stub.server.calls[0]?.input).toEqual({ known: end });
+    stub.server.answers['audit.verify'] = () => ({ checked: 1, end, defect: { id: 2, what: 'row 2 was changed' } });
     const broken = await starling('audit', 'verify', '--json');
     expect(broken.exitCode).toBe(1);
     expect(JSON.parse(broken.stdout)).toMatchObject({ defect: { id: 2 } });

@@ -1,27 +1,20 @@
 import { planRollout, rolloutSettings } from '@starling/shared/rollout-plan.ts';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CliRun, runCli } from './testing/run-cli.ts';
+import { describe, expect, test } from 'vitest';
 import { at, sampleBuild, sampleDeployment, sampleOverview, samplePreview } from './testing/samples.ts';
-import { type StubServer, startStubServer } from './testing/stub-server.ts';
+import { StubbedCli } from './testing/stubbed-cli.ts';
 
-let server: StubServer;
-beforeEach(async () => {
-  server = await startStubServer();
-});
-afterEach(() => server.stop());
+const stub = new StubbedCli();
+const { inputOf, starling } = stub;
 
-const starling = (...words: string[]): Promise<CliRun> =>
-  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
-const inputOf = (path: StubServer['calls'][number]['path']) => server.calls.find((call) => call.path === path)?.input;
 const plan = planRollout([rolloutSettings.parse({ waves: [{ fraction: 0.1, bakeTime: '5m' }] })], ['eu', 'us']);
 
 describe('waves', () => {
   test('are shown before anything is done: who, in which order, how long', async () => {
-    server.answers['overview.get'] = () => sampleOverview();
-    server.answers['deployments.list'] = () => [];
-    server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
-    server.answers['deployments.gates'] = () => [];
-    server.answers['deployments.preview'] = () =>
+    stub.server.answers['overview.get'] = () => sampleOverview();
+    stub.server.answers['deployments.list'] = () => [];
+    stub.server.answers['builds.versions'] = () => [sampleBuild({ current: false, lastGood: false })];
+    stub.server.answers['deployments.gates'] = () => [];
+    stub.server.answers['deployments.preview'] = () =>
       samplePreview({
         waves: [
           { wave: 1, who: 'group=canary', bakeMs: 600_000, regions: [{ region: 'eu', machines: 1, first: ['eu-7'] }] },
@@ -51,7 +44,7 @@ describe('waves', () => {
     const { stderr, exitCode } = await starling('deploy', 'hello', '1a2b', ...words);
     expect(exitCode).toBe(2);
     expect(stderr).toContain(said);
-    expect(server.calls).toEqual([]);
+    expect(stub.server.calls).toEqual([]);
   });
 
   test.each([
@@ -59,8 +52,8 @@ describe('waves', () => {
     [{ pausedAt: at, pausedBy: 'ann', pauseReason: '' }, /stands .*paused by ann/],
     [{ stopped: { by: 'bob', reason: 'errors' } }, /stands .*the line is stopped by bob: errors/],
   ])('say where and why a deployment stands still: %j', async (state, said) => {
-    server.answers['deployments.get'] = () => sampleDeployment({ plan, wave: 1, ...state });
-    server.answers['deployments.machines'] = () => [];
+    stub.server.answers['deployments.get'] = () => sampleDeployment({ plan, wave: 1, ...state });
+    stub.server.answers['deployments.machines'] = () => [];
     const { stdout, exitCode } = await starling('deployment', '3');
     expect(exitCode).toBe(0);
     expect(stdout).toContain('wave 1 of 2: 10 %, then 5 m of bake time');
@@ -75,9 +68,9 @@ describe('checks', () => {
       { name: 'errors', verdict: null, counted: 2, count: 5, detail: '0.004 < 0.01', lastAt: at },
       { name: 'smoke', verdict: 'FAILED', counted: 1, count: 1, detail: 'exit code 1', lastAt: at },
     ];
-    server.answers['deployments.get'] = () =>
+    stub.server.answers['deployments.get'] = () =>
       sampleDeployment({ plan, wave: 1, bakeBeganAt: at, checking: { wave: 1, stage: 'bake', checks } });
-    server.answers['deployments.machines'] = () => [];
+    stub.server.answers['deployments.machines'] = () => [];
     const { stdout } = await starling('deployment', '3');
     expect(stdout).toMatch(
       /checks .*errors 2 of 5 measured; 0\.004 < 0\.01 \(wave 1 bakes\)\n.*smoke FAILED; exit code 1\n/,
@@ -85,7 +78,7 @@ describe('checks', () => {
   });
 
   test('are listed with what each measured', async () => {
-    server.answers['deployments.measurements'] = () => [
+    stub.server.answers['deployments.measurements'] = () => [
       {
         id: 2,
         wave: 1,
@@ -121,7 +114,7 @@ describe('pause, resume and promote', () => {
   const answer = (over: object) => sampleDeployment({ changed: true, done: true, answer: 'it is paused', ...over });
 
   test('say what came of it', async () => {
-    server.answers['deployments.pause'] = () => answer({});
+    stub.server.answers['deployments.pause'] = () => answer({});
     const paused = await starling('pause', '3', '--reason', 'lunch');
     expect(paused.exitCode).toBe(0);
     expect(paused.stdout).toBe('Deployment 3 of hello@1a2b3c4d5e6f: it is paused.\n');
@@ -129,7 +122,7 @@ describe('pause, resume and promote', () => {
   });
 
   test('end with 5 when it is not as was asked', async () => {
-    server.answers['deployments.resume'] = () =>
+    stub.server.answers['deployments.resume'] = () =>
       answer({ changed: false, done: false, answer: 'it is FAILED already' });
     const { stderr, exitCode } = await starling('resume', '3');
     expect(exitCode).toBe(5);
@@ -137,15 +130,15 @@ describe('pause, resume and promote', () => {
   });
 
   test('promote names the wave that was looked at', async () => {
-    server.answers['deployments.get'] = () => sampleDeployment({ plan, wave: 1 });
-    server.answers['deployments.promote'] = () => answer({ answer: 'wave 2 of 2 begins now' });
+    stub.server.answers['deployments.get'] = () => sampleDeployment({ plan, wave: 1 });
+    stub.server.answers['deployments.promote'] = () => answer({ answer: 'wave 2 of 2 begins now' });
     expect((await starling('promote', '3')).exitCode).toBe(0);
     expect(inputOf('deployments.promote')).toEqual({ id: 3, wave: 1 });
   });
 });
 
 test('a rollback is undone with a reason', async () => {
-  server.answers['deployments.undoRollback'] = () => sampleDeployment({ id: 4 });
+  stub.server.answers['deployments.undoRollback'] = () => sampleDeployment({ id: 4 });
   expect((await starling('undo-rollback', 'hello')).exitCode).toBe(2);
   const { stdout, exitCode } = await starling('undo-rollback', 'hello', '--reason', 'it was the network');
   expect(exitCode).toBe(0);
@@ -153,26 +146,26 @@ test('a rollback is undone with a reason', async () => {
 });
 
 test('quarantine lists what is held, and lifts it with a reason', async () => {
-  server.answers['quarantines.list'] = () => [
+  stub.server.answers['quarantines.list'] = () => [
     { buildId: 'hello@1a2b3c4d5e6f', createdAt: at, createdBy: 'ann', reason: 'eats\u001b[2Jorders' },
   ];
   const { stdout } = await starling('quarantine');
   expect(stdout).toMatch(/hello@1a2b3c4d5e6f +.* ago +ann +eats/);
   expect(stdout).not.toContain('\u001b');
-  server.answers['quarantines.lift'] = () => ({});
+  stub.server.answers['quarantines.lift'] = () => ({});
   expect((await starling('quarantine', 'lift', 'hello@1a2b3c4d5e6f', '--reason', 'fine')).exitCode).toBe(0);
   expect(inputOf('quarantines.lift')).toEqual({ id: 'hello@1a2b3c4d5e6f', reason: 'fine' });
 });
 
 test('the line is stopped for one project or for all, and started', async () => {
-  server.answers['line.stop'] = () => ({ project: null, changed: true });
+  stub.server.answers['line.stop'] = () => ({ project: null, changed: true });
   expect((await starling('stop-the-line', '--reason', 'errors')).stdout).toBe(
     'The line is stopped for all projects.\n',
   );
-  server.answers['line.start'] = () => ({ project: 'hello', changed: false });
+  stub.server.answers['line.start'] = () => ({ project: 'hello', changed: false });
   expect((await starling('start-the-line', 'hello')).stdout).toBe('The line was not stopped for hello.\n');
   expect(inputOf('line.start')).toEqual({ project: 'hello' });
-  server.answers['line.list'] = () => [{ project: null, stoppedAt: at, stoppedBy: 'ann', reason: 'errors' }];
+  stub.server.answers['line.list'] = () => [{ project: null, stoppedAt: at, stoppedBy: 'ann', reason: 'errors' }];
   expect((await starling('start-the-line', '--list')).stdout).toMatch(/all +.* ago +ann +errors/);
 });
 
@@ -196,7 +189,7 @@ test('diff tells commits both ways, files and bytes, and what cannot be told', a
     tree: tree as object | null,
     noTreeBecause: null as string | null,
   };
-  server.answers['builds.diff'] = () => diff;
+  stub.server.answers['builds.diff'] = () => diff;
   const { stdout } = await starling('diff', diff.from, '2b3c');
   expect(inputOf('builds.diff')).toEqual({ project: 'hello', from: diff.from, to: '2b3c' });
   expect(stdout).toContain('at least 1 commit more\n+ abcdef012345 Count');

@@ -1,17 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CliRun, runCli } from './testing/run-cli.ts';
+import { expect, test } from 'vitest';
 import { at, sampleDeployment } from './testing/samples.ts';
-import { type StubServer, startStubServer } from './testing/stub-server.ts';
+import { StubbedCli } from './testing/stubbed-cli.ts';
 
-let server: StubServer;
-beforeEach(async () => {
-  server = await startStubServer();
-});
-afterEach(() => server.stop());
-
-const starling = (...words: string[]): Promise<CliRun> =>
-  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
-const inputOf = (path: StubServer['calls'][number]['path']) => server.calls.find((call) => call.path === path)?.input;
+const stub = new StubbedCli();
+const { inputOf, starling } = stub;
 
 const account = {
   sources: { peers: 30 * 2 ** 20, hub: 2 ** 20, http: 0, base: 0 },
@@ -34,7 +26,7 @@ const swarm = {
 };
 
 test('swarm shows regions, racks, where bytes came from, and the slowest with the reason', async () => {
-  server.answers['swarm.get'] = () => swarm;
+  stub.server.answers['swarm.get'] = () => swarm;
   const { stdout, stderr, exitCode } = await starling('swarm', '#4');
   expect(exitCode, stderr).toBe(0);
   expect(inputOf('swarm.get')).toEqual({ deployment: 4 });
@@ -46,18 +38,18 @@ test('swarm shows regions, racks, where bytes came from, and the slowest with th
   expect(stdout).toMatch(/eu-7 +r1 +50 % .*no peer/);
   expect(stderr).toContain('starling swarm explain eu-7');
   expect(JSON.parse((await starling('swarm', 'hello@1a2b3c4d5e6f', '--json')).stdout)).toEqual(swarm);
-  expect(server.calls.at(-1)?.input).toEqual({ build: 'hello@1a2b3c4d5e6f' });
+  expect(stub.server.calls.at(-1)?.input).toEqual({ build: 'hello@1a2b3c4d5e6f' });
   expect((await starling('swarm', 'hello')).exitCode).toBe(2);
 });
 
 test('swarm --watch shows it again as it changes, and ends with the deployment', async () => {
   let reads = 0;
-  server.answers['swarm.get'] = () => {
+  stub.server.answers['swarm.get'] = () => {
     reads += 1;
     return reads < 3 ? { ...swarm, build: `hello@1a2b3c4d5e6${reads}` } : { ...swarm, status: 'SUCCEEDED' };
   };
   const watching = starling('swarm', '4', '--watch', '--json');
-  const announcing = setInterval(() => server.announce('machines'), 20);
+  const announcing = setInterval(() => stub.server.announce('machines'), 20);
   const { stdout, exitCode } = await watching;
   clearInterval(announcing);
   expect(exitCode).toBe(0);
@@ -69,7 +61,7 @@ test('swarm --watch shows it again as it changes, and ends with the deployment',
 });
 
 test('swarm says so when nothing moved', async () => {
-  server.answers['swarm.get'] = () => ({ ...swarm, view: null, regions: [] });
+  stub.server.answers['swarm.get'] = () => ({ ...swarm, view: null, regions: [] });
   expect((await starling('swarm', '4')).stdout).toContain('Nothing moved');
 });
 
@@ -80,7 +72,7 @@ test('swarm explain says what a machine fetches, from whom, and what it waits fo
     ...{ reason: 'NO_PEER', why: 'It is connected to no member of the swarm.', usualBytesPerSecond: 2 ** 21 },
   };
   const machine = { machine: 'eu-7', region: 'eu', rack: 'r1', hub: 'hub-eu', fetches: [fetch] };
-  server.answers['swarm.machine'] = () => machine;
+  stub.server.answers['swarm.machine'] = () => machine;
   const { stdout } = await starling('swarm', 'explain', 'eu-7');
   expect(stdout).toContain('eu-7 is in eu, rack r1, at the hub hub-eu.');
   expect(stdout).toContain('31.0 MiB of 62.0 MiB (50 %) at 1.0 MiB/s, about 31 s to go.');
@@ -88,11 +80,11 @@ test('swarm explain says what a machine fetches, from whom, and what it waits fo
   expect(stdout).toContain('It is connected to no member of the swarm.');
   expect(stdout).toContain('So far: 30.0 MiB from other machines');
   const done = { ...fetch, step: 'COMMITTED', bytesDone: fetch.bytesTotal, reason: null, why: null };
-  server.answers['swarm.machine'] = () => ({ ...machine, fetches: [done] });
+  stub.server.answers['swarm.machine'] = () => ({ ...machine, fetches: [done] });
   expect((await starling('swarm', 'explain', 'eu-7')).stdout).toContain(
     'it fetched 62.0 MiB of 62.0 MiB; it is COMMITTED',
   );
-  server.answers['swarm.machine'] = () => ({ ...machine, fetches: [] });
+  stub.server.answers['swarm.machine'] = () => ({ ...machine, fetches: [] });
   expect((await starling('swarm', 'explain', 'eu-7')).stdout).toContain('said nothing about any deployment');
 });
 
@@ -111,10 +103,10 @@ const forecast = {
 };
 
 test('deploy --forecast says how long it would take and what moves, and deploys nothing', async () => {
-  server.answers['forecasts.get'] = () => forecast;
+  stub.server.answers['forecasts.get'] = () => forecast;
   const { stdout, stderr, exitCode } = await starling('deploy', 'hello', '1a2b', '--forecast', '--wave', '10%');
   expect(exitCode, stderr).toBe(0);
-  expect(server.calls.map(({ path }) => path)).toEqual(['forecasts.get']);
+  expect(stub.server.calls.map(({ path }) => path)).toEqual(['forecasts.get']);
   expect(inputOf('forecasts.get')).toMatchObject({
     project: 'hello',
     rollout: { waves: [{ fraction: '10%' }] },
@@ -132,7 +124,7 @@ test.each([
   [{ totalMs: 90_000 }, '10 % less'],
   [{ totalMs: 100_100 }, 'as foretold'],
 ])('deployment tells the forecast, and what came of it: %j', async (measured, said) => {
-  server.answers['deployments.get'] = () => sampleDeployment({ forecast, measured, status: 'SUCCEEDED' });
-  server.answers['deployments.machines'] = () => [];
+  stub.server.answers['deployments.get'] = () => sampleDeployment({ forecast, measured, status: 'SUCCEEDED' });
+  stub.server.answers['deployments.machines'] = () => [];
   expect((await starling('deployment', '3')).stdout).toContain(said);
 });

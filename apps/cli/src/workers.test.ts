@@ -1,16 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CliRun, runCli } from './testing/run-cli.ts';
+import { expect, test } from 'vitest';
 import { at, sha } from './testing/samples.ts';
-import { type StubServer, startStubServer } from './testing/stub-server.ts';
+import { StubbedCli } from './testing/stubbed-cli.ts';
 
-let server: StubServer;
-beforeEach(async () => {
-  server = await startStubServer();
-});
-afterEach(() => server.stop());
-
-const starling = (...words: string[]): Promise<CliRun> =>
-  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
+const stub = new StubbedCli();
+const { starling } = stub;
 
 const worker = (name: string, over: object = {}) => ({
   name,
@@ -37,7 +30,7 @@ const pool = {
 };
 
 test('workers says who is there, what each builds and who drains', async () => {
-  server.answers['workers.list'] = () => [
+  stub.server.answers['workers.list'] = () => [
     worker('w1', { state: 'BUSY', job }),
     worker('w2', { state: 'DRAINING', drainingSince: at, drainedBy: 'ann\u001b[2J' }),
     worker('w3', { state: 'SILENT', labels: {} }),
@@ -53,20 +46,20 @@ test('workers says who is there, what each builds and who drains', async () => {
 });
 
 test('workers without one that takes jobs says how to start one', async () => {
-  server.answers['workers.list'] = () => [worker('w1', { state: 'STOPPED' })];
+  stub.server.answers['workers.list'] = () => [worker('w1', { state: 'STOPPED' })];
   const run = await starling('workers', '--json');
   expect(JSON.parse(run.stdout)).toMatchObject([{ name: 'w1', state: 'STOPPED' }]);
   expect(run.stderr).toContain('docs/how-to/scale-workers.md');
 });
 
 test('worker drain and resume name the worker, and drain says what it still builds', async () => {
-  server.answers['workers.drain'] = () => worker('w1', { state: 'DRAINING', job });
-  server.answers['workers.resume'] = () => worker('w1', { state: 'BUSY', job });
+  stub.server.answers['workers.drain'] = () => worker('w1', { state: 'DRAINING', job });
+  stub.server.answers['workers.resume'] = () => worker('w1', { state: 'BUSY', job });
   const drained = await starling('worker', 'drain', 'w1');
   expect(drained.stdout).toBe('Worker w1 takes no new job; it finishes job 12 of hello.\n');
   expect(drained.stderr).toContain('starling worker resume w1');
   expect((await starling('worker', 'resume', 'w1')).stdout).toBe('Worker w1 takes jobs again; it is BUSY.\n');
-  expect(server.calls).toEqual([
+  expect(stub.server.calls).toEqual([
     { path: 'workers.drain', input: { name: 'w1' } },
     { path: 'workers.resume', input: { name: 'w1' } },
   ]);
@@ -94,7 +87,7 @@ test('queue shows each set of labels, the sum, and why nobody takes a job', asyn
       },
     ],
   };
-  server.answers['queue.status'] = () => status;
+  stub.server.answers['queue.status'] = () => status;
   const { stdout, stderr } = await starling('queue');
   const [, ...lines] = stdout.split('\n').map((line) => line.split(/ {2,}/));
   expect(lines.slice(0, 3)).toEqual([

@@ -1,26 +1,20 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CliRun, runCli } from '../testing/run-cli.ts';
+import { expect, test } from 'vitest';
 import { at } from '../testing/samples.ts';
-import { type StubServer, startStubServer } from '../testing/stub-server.ts';
+import { StubbedCli } from '../testing/stubbed-cli.ts';
 
-let server: StubServer;
-beforeEach(async () => {
-  server = await startStubServer();
-});
-afterEach(() => server.stop());
+const stub = new StubbedCli();
+const { starling } = stub;
 
-const starling = (...words: string[]): Promise<CliRun> =>
-  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
 const invitation = { id: 7, kind: 'agent', region: 'eu', usesLeft: 3, createdBy: 'ada', createdAt: at, expiresAt: at };
 
 test('enrol prints the token alone on stdout, and what it is good for beside it', async () => {
-  server.answers['identities.invite'] = () => ({ ...invitation, token: 'stl_secret' });
+  stub.server.answers['identities.invite'] = () => ({ ...invitation, token: 'stl_secret' });
   const run = await starling('enrol', 'agent', '--region', 'eu', '--uses', '10000', '--expires', '90m');
   expect([run.exitCode, run.stdout]).toEqual([0, 'stl_secret\n']);
   expect(run.stderr).toContain('It lets 10000 agents in within 1 h 30 m');
   expect(run.stderr).not.toContain('stl_secret');
   await starling('enrol', 'worker', '--json');
-  expect(server.calls.map(({ input }) => input)).toEqual([
+  expect(stub.server.calls.map(({ input }) => input)).toEqual([
     { kind: 'agent', region: 'eu', uses: 10_000, expiresInHours: 1.5 },
     { kind: 'worker', uses: 1, expiresInHours: 24 },
   ]);
@@ -36,12 +30,12 @@ test.each([
   const run = await starling(...words);
   expect(run.exitCode).toBe(2);
   expect(run.stderr).toContain(why);
-  expect(server.calls).toEqual([]);
+  expect(stub.server.calls).toEqual([]);
 });
 
 test('enrol list shows what still lets somebody in, and withdraw ends it', async () => {
-  server.answers['identities.invitations'] = () => [invitation];
-  server.answers['identities.withdraw'] = () => ({ id: 7, withdrawn: true });
+  stub.server.answers['identities.invitations'] = () => [invitation];
+  stub.server.answers['identities.withdraw'] = () => ({ id: 7, withdrawn: true });
   expect((await starling('enrol', 'list')).stdout).toMatch(/7 +agent +eu +3 +expired +by ada, /);
   expect((await starling('enrol', 'withdraw', '7')).stdout).toBe('Token 7 lets nobody in any more.\n');
 });
@@ -56,7 +50,7 @@ test('identities pages through all of them, and says when there are more', async
     revokedAt: index === 0 ? at : null,
     revokedBy: index === 0 ? 'ada' : null,
   }));
-  server.answers['identities.list'] = ({ after, limit }: { after?: string; limit: number }) => {
+  stub.server.answers['identities.list'] = ({ after, limit }: { after?: string; limit: number }) => {
     const from = after ? rows.findIndex(({ kind, name }) => `${kind}/${name}` === after) + 1 : 0;
     return rows.slice(from, from + limit);
   };
@@ -69,7 +63,7 @@ test('identities pages through all of them, and says when there are more', async
 });
 
 test('identity revoke says who is shut out, and how to end the token it came in with', async () => {
-  server.answers['identities.revoke'] = () => ({
+  stub.server.answers['identities.revoke'] = () => ({
     kind: 'agent',
     name: 'm1',
     revoked: true,
@@ -78,5 +72,5 @@ test('identity revoke says who is shut out, and how to end the token it came in 
   const run = await starling('identity', 'revoke', 'agent', 'm1');
   expect(run.stdout).toBe('The agent m1 is shut out.\n');
   expect(run.stderr).toContain('lets 3 more in; to end that: starling enrol withdraw 7');
-  expect(server.calls[0]?.input).toEqual({ kind: 'agent', name: 'm1' });
+  expect(stub.server.calls[0]?.input).toEqual({ kind: 'agent', name: 'm1' });
 });

@@ -1,17 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CliRun, runCli } from '../testing/run-cli.ts';
+import { describe, expect, test } from 'vitest';
 import { at } from '../testing/samples.ts';
-import { type StubServer, startStubServer } from '../testing/stub-server.ts';
+import { StubbedCli } from '../testing/stubbed-cli.ts';
 
-let server: StubServer;
-beforeEach(async () => {
-  server = await startStubServer();
-});
-afterEach(async () => {
-  await server.stop();
-});
-const starling = (...words: string[]): Promise<CliRun> =>
-  runCli(words, { STARLING_SERVER: server.url, STARLING_TOKEN: 'stl_test' });
+const stub = new StubbedCli();
+const { starling } = stub;
 
 describe('tasks', () => {
   const task = {
@@ -32,8 +24,8 @@ describe('tasks', () => {
   };
 
   test('shows what came of each, and with --log what they said', async () => {
-    server.answers['tasks.list'] = () => [task];
-    server.answers['tasks.log'] = () => ({ log: 'running: ./migrate.sh\nno table\n', status: 'FAILED' });
+    stub.server.answers['tasks.list'] = () => [task];
+    stub.server.answers['tasks.log'] = () => ({ log: 'running: ./migrate.sh\nno table\n', status: 'FAILED' });
     const table = await starling('tasks', '7');
     expect(table.stdout).toMatch(/migrate +before +\S+ FAILED +2\/2 +\S+ \S+ +w1 +exit code 3: no table\n$/);
     expect(table.stderr).toContain('starling tasks 7 --log');
@@ -41,7 +33,7 @@ describe('tasks', () => {
     expect(logs.stdout).toContain('\n-- migrate --\nrunning: ./migrate.sh\nno table\n');
     const json = await starling('tasks', '7', '--log', '--json');
     expect(JSON.parse(json.stdout)).toEqual([{ ...task, log: 'running: ./migrate.sh\nno table\n' }]);
-    expect(server.calls).toContainEqual({ path: 'tasks.log', input: { id: 7, task: 5 } });
+    expect(stub.server.calls).toContainEqual({ path: 'tasks.log', input: { id: 7, task: 5 } });
   });
 });
 
@@ -49,16 +41,16 @@ describe('webhook', () => {
   const addresses = { github: '/webhooks/github/shop', gitlab: '/webhooks/gitlab/shop', git: '/webhooks/git/shop' };
 
   test('secret prints the secret alone on stdout', async () => {
-    server.answers['webhooks.secret'] = () => ({ project: 'shop', secret: 'whsec_x', generation: 2, addresses });
+    stub.server.answers['webhooks.secret'] = () => ({ project: 'shop', secret: 'whsec_x', generation: 2, addresses });
     const run = await starling('webhook', 'secret', 'shop', '--rotate');
     expect(run.stdout).toBe('whsec_x\n');
     expect(run.stderr).toContain('/webhooks/gitlab/shop');
-    expect(server.calls).toEqual([{ path: 'webhooks.secret', input: { project: 'shop', rotate: true } }]);
+    expect(stub.server.calls).toEqual([{ path: 'webhooks.secret', input: { project: 'shop', rotate: true } }]);
   });
 
   test('deliveries says what was done', async () => {
     const delivery = { source: 'github', deliveryId: 'd', event: 'push', receivedAt: at, jobs: [12] };
-    server.answers['webhooks.deliveries'] = () => [{ ...delivery, outcome: 'job 12 builds main' }];
+    stub.server.answers['webhooks.deliveries'] = () => [{ ...delivery, outcome: 'job 12 builds main' }];
     const run = await starling('webhook', 'deliveries', 'shop');
     expect(run.stdout).toMatch(/github +push +12 +job 12 builds main\n$/);
   });
