@@ -81,11 +81,25 @@ interface Deployed {
   by?: string;
   begun: string;
   ended?: string;
+  /** In minutes; what it took is measured then too. */
+  foretold?: number;
+  isResumed?: boolean;
 }
+
+const nothingForetold = {
+  totalMs: 0,
+  machines: 1,
+  bytes: 0,
+  hubBytes: 0,
+  waves: [],
+  regions: [],
+  bases: [],
+  assumptions: [],
+};
 
 async function deployed(
   buildId: string,
-  { kind = 'DEPLOY', status = 'SUCCEEDED', by = 'ada', begun, ended }: Deployed,
+  { kind = 'DEPLOY', status = 'SUCCEEDED', by = 'ada', begun, ended, foretold, isResumed = false }: Deployed,
 ) {
   const [row] = await test.database
     .insert(deployments)
@@ -100,6 +114,12 @@ async function deployed(
       createdAt: at(begun),
       startedAt: status === 'WAITING' ? null : at(begun),
       finishedAt: ended === undefined ? null : at(ended),
+      resumedAt: isResumed ? at(begun) : null,
+      ...(ended !== undefined &&
+        foretold !== undefined && {
+          forecast: { ...nothingForetold, totalMs: minutes(foretold) },
+          measured: { totalMs: at(ended).getTime() - at(begun).getTime(), sources: null, installMs: null, regions: [] },
+        }),
     })
     .returning();
   return row!.id;
@@ -264,14 +284,14 @@ describe('trends', () => {
     // Before the period: of no account, but the first success of a is here and not later.
     await deployed(a, { begun: '11 20:00', ended: '11 20:10' });
     // Succeeds again: no lead time, as a was delivered before.
-    await deployed(a, { begun: '12 10:00', ended: '12 10:10' });
+    await deployed(a, { begun: '12 10:00', ended: '12 10:10', foretold: 10 });
     // Good, but rolled back two hours after it began: a failed change, restored in 5 minutes.
-    await deployed(b, { begun: '13 10:00', ended: '13 10:20' });
-    await deployed(a, { begun: '13 12:00', ended: '13 12:05', kind: 'ROLLBACK' });
+    await deployed(b, { begun: '13 10:00', ended: '13 10:20', foretold: 10 });
+    await deployed(a, { begun: '13 12:00', ended: '13 12:05', kind: 'ROLLBACK', foretold: 10 });
     // Fails; the next success ends 3 hours later. What was aborted in between says nothing.
-    await deployed(c, { begun: '14 10:00', ended: '14 10:30', status: 'FAILED' });
+    await deployed(c, { begun: '14 10:00', ended: '14 10:30', status: 'FAILED', foretold: 10 });
     await deployed(c, { begun: '14 11:00', ended: '14 11:10', status: 'ABORTED' });
-    await deployed(c, { begun: '14 13:00', ended: '14 13:30' });
+    await deployed(c, { begun: '14 13:00', ended: '14 13:30', foretold: 10, isResumed: true });
     // Replaced by a rollback before it had ended: a failed change that never succeeded; restored in 10 minutes.
     await deployed(d, { begun: '15 10:00', ended: '15 10:05', status: 'SUPERSEDED' });
     await deployed(c, { begun: '15 10:05', ended: '15 10:15', kind: 'ROLLBACK' });
@@ -314,6 +334,10 @@ describe('trends', () => {
       notRestored: 1,
       queueWaitMedianMs: 2_000,
       queueWaitP90Ms: 2_000,
+      // 10, 20 and 5 minutes for 10: not the one that failed, nor the one that was paused.
+      foretold: 3,
+      foretoldRatioMedian: 1,
+      foretoldRatioP90: 1 + 0.8,
     });
     expect(buckets[1]!.leadTimeMedianMs).toBe(minutes(140));
     expect(buckets[0]!.leadTimeMedianMs).toBeNull();

@@ -135,6 +135,9 @@ test('trends are told in words and with units', async () => {
       notRestored: 1,
       queueWaitMedianMs: 2_000,
       queueWaitP90Ms: 4_000,
+      foretold: 2,
+      foretoldRatioMedian: 1.042,
+      foretoldRatioP90: 1.3,
     },
     stages: [{ stage: 'RECIPE', medianMs: 40_000, p90Ms: 61_000, times: 9 }],
   });
@@ -146,6 +149,7 @@ test('trends are told in words and with units', async () => {
     /^change failures +50 % of 4 changes, 1 rolled back$/m,
     /^lead time +2 h 5 m \(median\), 2 h 30 m \(90th percentile\)$/m,
     /^time to restore +–; 1 failure with no success since$/m,
+    /^against forecast +1\.04 × what was foretold \(median\), 1\.30 × \(90th percentile\), of 2 deployments$/m,
     /^RECIPE +40 s +1 m 1 s +9$/m,
     /^2026-01-12 +3 +1 +1 +2 h 5 m +9 +2$/m,
     /^2026-01-13 +0 +0 +0 +0 +0$/m,

@@ -33,6 +33,7 @@ export function describeTrends(trends: Trends, { of, bucket, ink, columns }: Lay
     ['lead time', spread(totals.leadTimeMedianMs, totals.leadTimeP90Ms)],
     ['time to restore', spread(totals.timeToRestoreMedianMs, totals.timeToRestoreP90Ms)],
     ['wait for a worker', spread(totals.queueWaitMedianMs, totals.queueWaitP90Ms)],
+    ['against forecast', againstForecast(totals)],
   ];
   if (totals.rolledBack > 0) facts[2]![1] += `, ${totals.rolledBack} rolled back`;
   if (totals.notRestored > 0) facts[4]![1] += `; ${counted(totals.notRestored, 'failure')} with no success since`;
@@ -73,6 +74,12 @@ export function describeTrends(trends: Trends, { of, bucket, ink, columns }: Lay
   const head = `${of}, ${dayOf(trends.from)} to ${dayOf(trends.to)}\n\n`;
   const lines = facts.map(([name, value]) => `${ink.paint('quiet', name.padEnd(19))}${value}\n`).join('');
   return `${head}${lines}\n${trends.stages.length > 0 ? `${stages}\n` : ''}${days}`;
+}
+
+function againstForecast({ foretold, foretoldRatioMedian, foretoldRatioP90 }: Trends['totals']): string {
+  if (foretoldRatioMedian === null || foretoldRatioP90 === null) return '–';
+  const times = (ratio: number) => `${ratio.toFixed(2)} ×`;
+  return `${times(foretoldRatioMedian)} what was foretold (median), ${times(foretoldRatioP90)} (90th percentile), of ${counted(foretold, 'deployment')}`;
 }
 
 function perDay(count: number): string {

@@ -13,7 +13,8 @@ import type { Queryable } from '../db/connect.ts';
 //   to the end of the next deployment of the project that SUCCEEDED.
 //
 // Deployments that a person aborted say nothing of a change and are counted apart. Beside these, what building takes, stage
-// by stage. Medians and 90th percentiles, as means hide the bad days.
+// by stage, and whether deployments took as long as was foretold: those that SUCCEEDED and were never resumed, as a pause is
+// in no forecast. Medians and 90th percentiles, as means hide the bad days.
 
 export interface TrendFilter {
   /** Undefined: all of them. */
@@ -58,6 +59,11 @@ export interface Trends {
     /** From asked for to begun, of the attempt that ended the job. */
     queueWaitMedianMs: number | null;
     queueWaitP90Ms: number | null;
+    /** Deployments whose time was foretold and can be compared with it. */
+    foretold: number;
+    /** What they took, as a multiple of what was foretold. */
+    foretoldRatioMedian: number | null;
+    foretoldRatioP90: number | null;
   };
   /**
    * What a commit goes through, in this order: the stages of jobs that SUCCEEDED, REPLICATION of builds to every region,
@@ -94,7 +100,9 @@ export async function readTrends(where: Queryable, { projects, from, to, bucket 
         d.kind <> 'ROLLBACK' and d.status = 'FAILED' as is_failed,
         d.kind <> 'ROLLBACK' and d.status in ('SUCCEEDED', 'SUPERSEDED') and n.kind = 'ROLLBACK'
           and n.build_id <> d.build_id as is_rolled_back,
-        d.kind <> 'ROLLBACK' and d.status = 'SUCCEEDED' as is_success
+        d.kind <> 'ROLLBACK' and d.status = 'SUCCEEDED' as is_success,
+        case when d.status = 'SUCCEEDED' and d.resumed_at is null then (d.measured->>'totalMs')::float8
+          / greatest(1, (d.forecast->>'totalMs')::float8) end as ratio
       from deployments d
       join builds b on b.id = d.build_id
       left join lateral (
@@ -145,7 +153,8 @@ export async function readTrends(where: Queryable, { projects, from, to, bucket 
         (select ${share(0.9, sql`took`)} from restored) as "timeToRestoreP90Ms",
         (select count(*)::int from restored where took is null) as "notRestored",
         (select ${share(0.5, sql`took`)} from waited) as "queueWaitMedianMs",
-        (select ${share(0.9, sql`took`)} from waited) as "queueWaitP90Ms"
+        (select ${share(0.9, sql`took`)} from waited) as "queueWaitP90Ms", count(ratio)::int as foretold,
+        ${share(0.5, sql`ratio`)} as "foretoldRatioMedian", ${share(0.9, sql`ratio`)} as "foretoldRatioP90"
       from ended
     )
     select (select jsonb_agg(buckets order by start) from buckets) as buckets,

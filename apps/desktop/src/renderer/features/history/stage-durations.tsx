@@ -5,8 +5,11 @@ import { formatDuration, plural } from '../../lib/format.ts';
 
 const words: Record<string, string> = { REPLICATION: 'replication', DEPLOYMENT: 'deployment' };
 
-/** What each part of a commit's way takes: the median as a bar, and how far the slowest tenth goes beyond. */
-export function StageDurations({ stages }: { stages: Trends['stages'] }) {
+/**
+ * What each part of a commit's way takes: the median as a bar, and how far the slowest tenth goes beyond; and whether
+ * deployments took as long as was foretold.
+ */
+export function StageDurations({ stages, totals }: Pick<Trends, 'stages' | 'totals'>) {
   const longest = Math.max(1, ...stages.map(({ p90Ms }) => p90Ms));
   return (
     <Panel
@@ -40,6 +43,18 @@ export function StageDurations({ stages }: { stages: Trends['stages'] }) {
           </li>
         ))}
       </ul>
+      <AgainstForecast totals={totals} />
     </Panel>
+  );
+}
+
+function AgainstForecast({ totals: { foretold, foretoldRatioMedian, foretoldRatioP90 } }: Pick<Trends, 'totals'>) {
+  if (foretoldRatioMedian === null || foretoldRatioP90 === null) return null;
+  const times = (ratio: number) => `${ratio.toFixed(2)} ×`;
+  return (
+    <p className="mt-3 border-t border-line pt-2 text-xs text-ink-3" title={`Of ${plural(foretold, 'deployment')}`}>
+      Deployments took <span className="font-semibold text-ink">{times(foretoldRatioMedian)}</span> as long as was
+      foretold; 9 of 10 at most {times(foretoldRatioP90)}
+    </p>
   );
 }

@@ -127,7 +127,7 @@ export function TrendsView({ search, onSearch }: { search: HistorySearch; onSear
               ]}
             />
           </Panel>
-          <StageDurations stages={data.stages} />
+          <StageDurations stages={data.stages} totals={data.totals} />
         </div>
       )}
     </div>
