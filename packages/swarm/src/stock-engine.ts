@@ -4,6 +4,19 @@ import type WebTorrent from 'webtorrent';
 import { StockClients, type StockClientsParts } from './stock-clients.ts';
 import type { PortOptions } from './swarm-port.ts';
 
+/** Options of WebTorrent under which it looks for nobody and is found by nobody, and speaks as any client does. */
+export const amongItself = {
+  dht: false,
+  lsd: false,
+  utPex: false,
+  natUpnp: false,
+  natPmp: false,
+  utp: false,
+  tracker: false,
+  webSeeds: false,
+  secure: 0,
+} as const;
+
 /**
  * WebTorrent, for the swarms where stock BitTorrent clients may join. It is loaded only then: its modules take some
  * 20 MB, and most members speak encrypted lanes alone.
@@ -34,15 +47,7 @@ export class StockEngine {
       // WebTorrent forgets to close what it had queued above this number, so it must never get there: the limit
       // that holds is the swarm's own.
       maxConns: 10 * maxConnections,
-      dht: false,
-      lsd: false,
-      utPex: false,
-      natUpnp: false,
-      natPmp: false,
-      utp: false,
-      tracker: false,
-      webSeeds: false,
-      secure: 0,
+      ...amongItself,
     });
     await new Promise<void>((resolve, reject) => {
       client.once('listening', resolve);

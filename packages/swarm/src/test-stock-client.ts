@@ -6,23 +6,13 @@ import WebTorrent from 'webtorrent';
 import { packBits } from './lane-frames.ts';
 import { PackFile } from './pack-file.ts';
 import { PieceChecker } from './piece-checker.ts';
+import { amongItself } from './stock-engine.ts';
 import { pieceDigests } from './torrent-info.ts';
 
 /** WebTorrent as it is, without lanes. */
 export async function stockClient(pack: Pack, file: string) {
-  const off = {
-    dht: false,
-    lsd: false,
-    utPex: false,
-    natUpnp: false,
-    natPmp: false,
-    utp: false,
-    tracker: false,
-  } as const;
   const client = new WebTorrent({
-    ...off,
-    webSeeds: false,
-    secure: 0,
+    ...amongItself,
     torrentPort: { host: '127.0.0.1', port: 0 },
     maxConns: 50,
   });
