@@ -7,7 +7,7 @@ import { formatBytes } from '@starling/shared/durations.ts';
 import { type Change, commitVersion } from './big/sample-versions.ts';
 import { saveSpace } from './big/save-space.ts';
 import { MemoryWatch } from './main-job/memory-watch.ts';
-import { release, until } from './main-job/release.ts';
+import { release, untilOnline } from './main-job/release.ts';
 
 // A large tree and versions of it that differ in 4 %, each from commit to one machine in each region: the time of each stage
 // on both sides, what is stored, replicated and fetched, and the peak memory of each process as the kernel counted it (VmHWM).
@@ -52,11 +52,7 @@ async function measure(data: string, regions: readonly string[], repository: str
   const starling = await startLocalStarling({ data, controlPort: 0, machinesPerRegion: 1, workers: 1, regions });
   const watching = new MemoryWatch(starling);
   try {
-    await until(
-      async () =>
-        (await starling.api.machines.list.query({ limit: 500 })).filter(({ online }) => online).length ===
-        starling.machines.length,
-    );
+    await untilOnline(starling);
     const logged = await logLengths(data, starling.machines);
     const bare = await watching.peaks();
     const { stages, build } = await release(starling, 'big', repository);

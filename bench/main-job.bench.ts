@@ -6,7 +6,7 @@ import { parseArgs, promisify } from 'node:util';
 import { startLocalStarling } from '@starling/local/starling.ts';
 import { formatBytes } from '@starling/shared/durations.ts';
 import { MemoryWatch } from './main-job/memory-watch.ts';
-import { release, until } from './main-job/release.ts';
+import { release, untilOnline } from './main-job/release.ts';
 
 // A large artifact from commit to all twelve machines of the local fleet: the time of each stage, and the peak memory
 // of each process as the kernel counted it (VmHWM).
@@ -29,11 +29,7 @@ export async function run(commandLine: string[]): Promise<void> {
   const starling = await startLocalStarling({ data, controlPort: 0 });
   const watching = new MemoryWatch(starling);
   try {
-    await until(
-      async () =>
-        (await starling.api.machines.list.query({ limit: 500 })).filter(({ online }) => online).length ===
-        starling.machines.length,
-    );
+    await untilOnline(starling);
     const { stages, bytes } = await release(starling, 'big', await makeRepository(join(data, 'repository'), mebibytes));
     const peaks = watching.stop();
     const seconds = Object.fromEntries(

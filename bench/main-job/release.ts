@@ -32,6 +32,13 @@ export async function release({ api }: LocalStarling, project: string, repositor
   return { stages, bytes: ended.build.streamBytes, build: await api.builds.get.query({ id: buildId }) };
 }
 
+/** Waits until every machine is connected to its hub. */
+export const untilOnline = ({ api, machines }: LocalStarling) =>
+  until(async () => {
+    const known = await api.machines.list.query({ limit: 500 });
+    return known.filter(({ online }) => online).length === machines.length;
+  });
+
 export async function until(look: () => Promise<boolean>, deadlineMs = 30 * 60_000): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await look())) {
