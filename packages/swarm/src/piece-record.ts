@@ -8,7 +8,13 @@ const magic = Buffer.from('StarlingPieces1\n');
 /** The magic, the info hash, and two numbers that tell the pack file from another that lay here before. */
 const headerBytes = magic.length + 20 + 16;
 
-export const recordPath = (packPath: string): string => `${packPath}.pieces`;
+const ending = '.pieces';
+const newEnding = `${ending}.new`;
+
+/** What the names of a pack's record end with, a half written one too, after the name of the pack's file. */
+export const recordEndings = [ending, newEnding] as const;
+
+export const recordPath = (packPath: string): string => `${packPath}${ending}`;
 
 /** Where the byte of a piece is in an open record. */
 export interface RecordPlace {
@@ -61,9 +67,10 @@ export class PieceRecord {
     let file: FileHandle | undefined;
     try {
       // Whole or not at all, as a torn one would deny pieces that are there.
-      file = await open(`${path}.new`, 'w', 0o644);
+      const half = `${packPath}${newEnding}`;
+      file = await open(half, 'w', 0o644);
       await file.writeFile(Buffer.concat([header, has]));
-      await rename(`${path}.new`, path);
+      await rename(half, path);
       return new PieceRecord(file, path);
     } catch {
       await file?.close();

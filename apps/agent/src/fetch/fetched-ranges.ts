@@ -5,6 +5,9 @@ import type { HubRange } from './hub-bytes.ts';
 /** So many bytes are noted at a time: a kill costs at most as many, and a note costs a write to the disk. */
 const noteEveryBytes = 256 * 1024;
 
+/** What the name of the note ends with, after the name of the file with the ranges. */
+export const noteEnding = '.done';
+
 /**
  * A file with ranges of a pack at their places, and beside it (`<file>.done`) a note of what is there, a line `start end` for
  * each part. Bytes are on the disk before they are noted. The note only saves fetching twice: every chunk is checked when the
@@ -81,7 +84,7 @@ export class FetchedRanges {
   }
 }
 
-const notePath = (path: string) => `${path}.done`;
+const notePath = (path: string) => `${path}${noteEnding}`;
 
 function notedIn(text: string, sizeBytes: number): HubRange[] {
   return text.split('\n').flatMap((line) => {

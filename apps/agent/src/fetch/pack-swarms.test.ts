@@ -63,6 +63,15 @@ it('announces as seldom as the hub says, and at once when it wants more', async 
   expect(announced() - before).toBe(3);
 });
 
+it('deletes every file of a pack that nobody needs, and no other', async () => {
+  const endings = ['', '.pieces', '.pieces.new', '.ranges', '.ranges.done'];
+  const filesOf = (name: string) => endings.map((ending) => `${name}${ending}`);
+  for (const name of [...filesOf(one.sha256), ...filesOf('old')]) await writeFile(join(folder, name), '');
+  await packs.discardRanges(one.sha256);
+  await packs.prune(new Set([one.sha256]));
+  expect((await readdir(folder)).sort()).toEqual(filesOf(one.sha256).slice(0, 3));
+});
+
 it('deletes the packs that nobody needs, but none that is in a swarm', async () => {
   for (const name of [one.sha256, two.sha256, 'old']) await writeFile(join(folder, name), '');
   await packs.holdOnly('a', whole(one));

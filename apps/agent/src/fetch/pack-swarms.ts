@@ -7,6 +7,7 @@ import type { Pack } from '@starling/shared/manifest.ts';
 import type { ByteRange, Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from 'pino';
 import { namesIn } from '../lib/folders.ts';
+import { packFilesOf, packOfFile, rangesFilesOf, rangesPathOf } from './pack-files.ts';
 
 export interface PackSwarmsOptions {
   swarm: Swarm;
@@ -79,12 +80,12 @@ export class PackSwarms {
    * them; the hub sends them from its memory.
    */
   rangesPath(sha256: string): string {
-    return `${this.path(sha256)}.ranges`;
+    return rangesPathOf(this.path(sha256));
   }
 
   /** Deletes what came straight from the hub. */
   async discardRanges(sha256: string): Promise<void> {
-    for (const ending of ['', '.done']) await rm(`${this.rangesPath(sha256)}${ending}`, { force: true });
+    for (const file of rangesFilesOf(this.path(sha256))) await rm(file, { force: true });
   }
 
   /**
@@ -142,11 +143,8 @@ export class PackSwarms {
 
   /** Deletes the packs that are neither in `needed` nor wanted by a project now. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
-    // A swarm keeps a note of its pieces beside the pack.
-    const packs = (await namesIn(this.#options.folder)).map((name) =>
-      name.replace(/\.(pieces(\.new)?|ranges(\.done)?)$/, ''),
-    );
-    for (const name of new Set(packs)) if (!needed.has(name)) await this.#deleteUnheld(name);
+    const packs = new Set((await namesIn(this.#options.folder)).map(packOfFile));
+    for (const name of packs) if (!needed.has(name)) await this.#deleteUnheld(name);
   }
 
   setPeers({ infoHash, peers, slice, announceEveryMs }: Omit<Extract<HubFrame, { type: 'peers' }>, 'type'>): void {
@@ -220,8 +218,7 @@ export class PackSwarms {
   #deleteUnheld(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
       if (this.#held.has(name)) return;
-      for (const ending of ['', '.pieces', '.pieces.new', '.ranges', '.ranges.done'])
-        await rm(`${this.path(name)}${ending}`, { recursive: true, force: true });
+      for (const file of packFilesOf(this.path(name))) await rm(file, { recursive: true, force: true });
     });
   }
 

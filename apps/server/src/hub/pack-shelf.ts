@@ -4,11 +4,12 @@ import { diskError, isDiskFull } from '@starling/host/disk-error.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
+import { recordEndings } from '@starling/swarm/piece-record.ts';
 import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from '../lib/log.ts';
 import { Turns } from '../lib/turns.ts';
 import type { RegionBlobs } from './ports.ts';
-import { pullPack } from './pull.ts';
+import { partEnding, pullPack } from './pull.ts';
 
 export interface PackShelfOptions {
   /** Where packs lie, each named by its SHA-256. */
@@ -66,7 +67,7 @@ export class PackShelf {
     await mkdir(this.#options.folder, { recursive: true });
     const byName = new Map(useful.map((pack) => [pack.sha256, pack]));
     for (const name of await readdir(this.#options.folder)) {
-      const pack = byName.get(name.replace(/\.part$/, ''));
+      const pack = byName.get(name.endsWith(partEnding) ? name.slice(0, -partEnding.length) : name);
       if (!pack) await rm(join(this.#options.folder, name), { force: true });
       else if (name === pack.sha256) this.want(pack);
     }
@@ -216,7 +217,7 @@ export class PackShelf {
     const { membership, pack } = shelved;
     await membership?.leave();
     if (membership) this.#options.onSeedingChange(membership.infoHash);
-    for (const ending of ['', '.part', '.pieces', '.pieces.new'])
+    for (const ending of ['', partEnding, ...recordEndings])
       await rm(`${this.#path(pack.sha256)}${ending}`, { force: true });
     this.#options.log.info({ pack: pack.sha256 }, 'let go of a pack');
   }

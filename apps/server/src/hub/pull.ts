@@ -40,6 +40,9 @@ export async function pullManifest(
   return manifest;
 }
 
+/** What the name of a file ends with that was not pulled to its end. */
+export const partEnding = '.part';
+
 /**
  * Pulls a pack from the store to `path`. Bytes that an interrupted pull left in `<path>.part` are kept, and the rest
  * is asked for from there on. The whole is checked by its SHA-256 before it gets its name; bytes that are not the
@@ -64,7 +67,7 @@ export async function pullPack(
       },
     );
   }
-  const partial = `${path}.part`;
+  const partial = `${path}${partEnding}`;
   const hash = createHash('sha256');
   let bytesDone = Math.min(await sizeOfFile(partial), pack.sizeBytes);
   if (bytesDone > 0) {
