@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, symlink, write
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { sampleConfig } from '@starling/agent/testing/sample-config.ts';
 import { type Manifest, signManifest, verifyManifest } from '@starling/packs/signed-manifest.ts';
 import { packArtifact } from '@starling/server/artifacts/pack.ts';
 import { manifestKey, packKey } from '@starling/server/blobs/blob-store.ts';
@@ -235,28 +236,12 @@ export class KillFleet {
   #agentOrder(machine: string): AgentOrder {
     return {
       config: {
+        ...sampleConfig(),
         dataFolder: this.dataOf(machine),
         machine,
-        region: 'eu',
-        labels: {},
         hubUrl: `http://127.0.0.1:${this.#hubPort}`,
         tokenFile: join(this.folder, 'token'),
-        swarmHost: '127.0.0.1',
-        swarmPort: 0,
-        swarmEncryption: 'required',
-        swarmUpload: { bytesPerSecond: null, hours: [] },
-        swarmDownload: { bytesPerSecond: null, hours: [] },
-        prefetchDownload: { bytesPerSecond: null, hours: [] },
         keepSlots: 2,
-        keepBytes: 0,
-        baseCopies: {},
-        driftEveryMs: 0,
-        programsOnStop: 'leave',
-        runner: { type: 'shell' },
-        agentProject: undefined,
-        fellBack: undefined,
-        logLevel: 'silent',
-        programEnvironment: { PATH: '/usr/bin:/bin' },
       },
       manifestPublicPem: signing.manifest.publicPem,
       versionPublicPem: signing.key.publicPem,

@@ -9,6 +9,7 @@ import type { AgentConfig } from '../config.ts';
 import { FakeHub } from './fake-hub.ts';
 import { FakeSwarm } from './fake-swarm.ts';
 import { manifestKey, publish, type SampleBuild, sampleBuild, versionKeyPair } from './sample-build.ts';
+import { sampleConfig } from './sample-config.ts';
 
 /** A fake hub, a folder of builds, and the data folder of one agent. Programs count their starts in a file. */
 export class Scene {
@@ -39,30 +40,13 @@ export class Scene {
 
   get config(): AgentConfig {
     return {
+      ...sampleConfig(),
       dataFolder: this.data,
-      machine: 'm1',
-      region: 'eu',
       labels: { rack: 'r1' },
       hubUrl: this.hub.url,
       tokenFile: join(this.folder, 'token'),
       manifestKeys: new TrustedKeys('manifest', [manifestKey.publicPem]),
       versionKeys: new TrustedKeys('version-key', [versionKeyPair.publicPem]),
-      swarmHost: '127.0.0.1',
-      swarmPort: 0,
-      swarmEncryption: 'required',
-      swarmUpload: { bytesPerSecond: null, hours: [] },
-      swarmDownload: { bytesPerSecond: null, hours: [] },
-      prefetchDownload: { bytesPerSecond: null, hours: [] },
-      keepSlots: 3,
-      keepBytes: 0,
-      baseCopies: {},
-      driftEveryMs: 0,
-      programsOnStop: 'leave',
-      runner: { type: 'shell' },
-      agentProject: undefined,
-      fellBack: undefined,
-      logLevel: 'silent',
-      programEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
     };
   }
 
