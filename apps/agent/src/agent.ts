@@ -276,6 +276,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         [...machines].map(([name, { stopProgram }]) => part(`the program of ${name}`, stopProgram(), false)),
       );
     }
+    for (const { leaveProgram } of machines.values()) leaveProgram();
     await part('the packs', packs.close());
     await part('the swarm', swarm.close());
     await part('the outbox', outbox.close());

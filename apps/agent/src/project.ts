@@ -48,6 +48,8 @@ export interface Project {
   prefetcher: Prefetcher;
   /** Ends the program that runs, within its grace. */
   stopProgram: () => Promise<void>;
+  /** Looks after the program that runs no more. */
+  leaveProgram: () => void;
   /** Says again how far its last fetch came. */
   repeatProgress: () => void;
 }
@@ -138,6 +140,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     prefetcher,
     stopProgram: async () =>
       programs.stop(await graceOfRunning(context, machine.situation), new AbortController().signal),
+    leaveProgram: () => programs.leave(),
     repeatProgress: () => {
       if (lastProgress) options.send(lastProgress);
     },

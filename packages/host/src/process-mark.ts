@@ -77,12 +77,30 @@ export function startedWith(pid: number, variable: string, value: string): boole
   }
 }
 
-/** Fields 3, 5 and 22 of /proc/<pid>/stat (proc(5)); the name before them may hold spaces and parentheses. */
-export function processStat(pid: number): { isLive: boolean; group: number; startTicks: string } | undefined {
+/** What of /proc/<pid>/stat is asked for. */
+export interface ProcessStat {
+  isLive: boolean;
+  parent: number;
+  group: number;
+  session: number;
+  /** How many threads it has, the first one included. */
+  threads: number;
+  startTicks: string;
+}
+
+/** Fields 3 to 6, 20 and 22 of /proc/<pid>/stat (proc(5)); the name before them may hold spaces and parentheses. */
+export function processStat(pid: number): ProcessStat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { isLive: !['Z', 'X'].includes(fields[0] ?? 'X'), group: Number(fields[2]), startTicks: fields[19] ?? '' };
+    return {
+      isLive: !['Z', 'X'].includes(fields[0] ?? 'X'),
+      parent: Number(fields[1]),
+      group: Number(fields[2]),
+      session: Number(fields[3]),
+      threads: Number(fields[17]),
+      startTicks: fields[19] ?? '',
+    };
   } catch {
     return undefined;
   }

@@ -29,9 +29,11 @@ export type Hooks = z.infer<typeof hooks>;
 export const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}\$?$/, 'is not the name of a user of the system');
 
 export const programLimits = z.object({
-  /** Of address space for each process, as `ulimit -v` counts; of memory for all of them under systemd. */
+  /** Of memory, for the program and all that it started together. */
   memoryBytes: z.number().int().positive().optional(),
+  /** Of each process. */
   openFiles: z.number().int().positive().optional(),
+  /** Processes and their threads, of the program and all that it started together. */
   processes: z.number().int().positive().optional(),
 });
 export type ProgramLimits = z.infer<typeof programLimits>;

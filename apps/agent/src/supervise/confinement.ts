@@ -26,9 +26,8 @@ export function ownUser(): OwnUser {
 export function confinement({ user, limits }: Confined, own: OwnUser): string {
   const before = [
     ...(limits?.openFiles === undefined ? [] : [`ulimit -n ${limits.openFiles}`]),
-    // Kibibytes; of each process, as a shell has no limit for all of them together.
-    ...(limits?.memoryBytes === undefined ? [] : [`ulimit -v ${Math.ceil(limits.memoryBytes / 1024)}`]),
-    // dash calls it -p, bash -u.
+    // dash calls it -p, bash -u. The kernel counts all that the user runs, and not at all for root: see `limit-watch.ts`, which
+    // also looks after memory.
     ...(limits?.processes === undefined
       ? []
       : [`{ ulimit -u ${limits.processes} 2>/dev/null || ulimit -p ${limits.processes}; }`]),

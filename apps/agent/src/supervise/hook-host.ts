@@ -59,7 +59,11 @@ export class HookHost {
       );
       const logStart = (await file.stat()).size;
       const launch = await this.#launches.permit();
-      const record = { launch, build, deployment, reason: 'update' as const, port: null, logStart };
+      const { limits } = run;
+      const record = {
+        ...{ launch, build, deployment, reason: 'update' as const, port: null, logStart },
+        ...(limits !== undefined && { limits }),
+      };
       await this.#write({ launch, process: null });
       const child = await this.#launches.start(launch, {
         command: hook.command,
@@ -96,6 +100,7 @@ export class HookHost {
     const timer = this.#clock.sleep(timeoutMs, AbortSignal.any([done.signal, signal])).then(() => {
       if (!done.signal.aborted && !signal.aborted) late.abort();
     });
+    const watching = program.watchLimits(AbortSignal.any([done.signal, signal]));
     let exit = '';
     try {
       exit = (await program.untilExit(AbortSignal.any([signal, late.signal]))).text;
@@ -103,7 +108,7 @@ export class HookHost {
       if (!(thrown instanceof Aborted)) throw thrown;
     } finally {
       done.abort();
-      await timer;
+      await Promise.all([timer, watching]);
       await program.stop(graceMs, never);
     }
     throwIfAborted(signal);

@@ -26,6 +26,7 @@ export interface Launch {
 
 /** A shell of the agent's own as the starter of programs. */
 export class ShellStarter implements Starter {
+  readonly holdsLimits = false;
   readonly #launches: Launches;
 
   constructor(projectFolder: string) {

@@ -104,6 +104,8 @@ describe('a program', () => {
     const programs = host();
     const first = await programs.launch(target, run('echo first; exit 0'), slot, 'update');
     expect(await first.untilExit(never)).toEqual({ text: 'exited with code 0' });
+    const killed = await programs.launch(target, run('sh -c "kill -9 \\$\\$"; exit $?'), slot, 'update');
+    expect(await killed.untilExit(never)).toEqual({ text: 'exited with code 137, which shells say of SIGKILL' });
     const lines = 'i=0; while [ $i -lt 50 ]; do echo "line $i"; i=$((i+1)); done; exit 3';
     const second = await programs.launch(target, run(lines), slot, 'update');
     expect(await second.untilExit(never)).toEqual({ text: 'exited with code 3' });

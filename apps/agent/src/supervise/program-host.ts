@@ -30,6 +30,7 @@ export class ProgramHost {
   readonly #portPath: string;
   #program: Program | undefined;
   #looked = false;
+  #watching = new AbortController();
 
   constructor(options: ProgramHostOptions) {
     this.#options = options;
@@ -73,7 +74,10 @@ export class ProgramHost {
     try {
       const launch = await this.#starter.permit();
       const { build, deployment } = target;
-      const record: ProgramRecord = { launch, build, deployment, reason, port, logStart: start, process: null };
+      const record: ProgramRecord = {
+        ...{ launch, build, deployment, reason, port, logStart: start, process: null },
+        ...(run.limits !== undefined && { limits: run.limits }),
+      };
       await this.#write(record);
       const { untilExit, ...process } = await this.#starter
         .start(launch, {
@@ -106,9 +110,15 @@ export class ProgramHost {
     if (!(await program.stop(graceMs, signal))) {
       throw new StarlingError('TIMEOUT', `the program with pid ${program.record.process.pid} could not be killed`);
     }
+    this.leave();
     await rm(this.#recordPath, { force: true });
     await syncFolder(this.#options.projectFolder);
     this.#program = undefined;
+  }
+
+  /** Looks after the program no more; it goes on. */
+  leave(): void {
+    this.#watching.abort();
   }
 
   /** The environment of a build's program and of its health command. */
@@ -124,12 +134,16 @@ export class ProgramHost {
 
   #known(record: Program['record'], exit?: Promise<ProgramExit>): Program {
     const { howItEnded } = this.#starter;
-    return new Program(
+    const program = new Program(
       record,
       exit,
       this.#options.clock,
-      howItEnded && (() => howItEnded.call(this.#starter, record.launch)),
+      howItEnded && (() => howItEnded.call(this.#starter, record.limits)),
     );
+    this.leave();
+    this.#watching = new AbortController();
+    if (!this.#starter.holdsLimits) void program.watchLimits(this.#watching.signal);
+    return program;
   }
 
   /** The project's own port, the same for every build as long as it is free when it is needed. */

@@ -1,8 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
 import { isGroupOf, signalGroup } from '@starling/host/process-group.ts';
 import { startOf } from '@starling/host/process-mark.ts';
 import type { Clock } from '@starling/shared/clock.ts';
+import type { ProgramLimits } from '@starling/shared/lifecycle.ts';
 import { throwIfAborted, untilAborted } from '../lib/abort.ts';
+import { isWatched, type Watched, watchLimits } from './limit-watch.ts';
 
 /** Why a program was started: for an update, to go back to the earlier build, or because it had exited. */
 export type StartReason = 'update' | 'revert' | 'restart';
@@ -16,11 +19,16 @@ export interface ProgramRecord {
   port: number | null;
   /** Where this run's lines begin in the log. */
   logStart: number;
+  /** What its build may use. */
+  limits?: ProgramLimits;
   /** Null from before the start until the process is known. */
   process: { pid: number; identity: string } | null;
 }
 
-/** How a program ended: `exited with code 3`, `was ended by SIGSEGV`, `is gone` when nobody was there to see. */
+/**
+ * How a program ended: `exited with code 3`, `was ended by SIGSEGV`, `was ended for using …`, `is gone` when nobody was
+ * there to see.
+ */
 export interface ProgramExit {
   text: string;
 }
@@ -30,11 +38,12 @@ const stopLookEveryMs = 25;
 const afterKillMs = 10_000;
 
 /** A program that was started by this agent, or by the one before it and adopted. */
-export class Program {
+export class Program implements Watched {
   readonly record: ProgramRecord & { process: { pid: number; identity: string } };
   readonly #exit: Promise<ProgramExit> | undefined;
   readonly #clock: Clock;
   readonly #howItEnded: (() => Promise<ProgramExit | undefined>) | undefined;
+  #endedFor: string | undefined;
 
   constructor(
     record: Program['record'],
@@ -48,18 +57,45 @@ export class Program {
     this.#howItEnded = howItEnded;
   }
 
+  get pid(): number {
+    return this.record.process.pid;
+  }
+
+  /** Holds it to its limits until it has ended or `signal` is aborted: whoever breaks them is ended at once. */
+  async watchLimits(signal: AbortSignal): Promise<void> {
+    const { limits } = this.record;
+    if (isWatched(limits)) await watchLimits(this, limits, this.#clock, signal);
+  }
+
+  /** Kills it with its group and these processes; `text` is how it ended from now on. */
+  endFor(text: string, pids: readonly number[]): void {
+    this.#endedFor ??= text;
+    signalGroup(this.pid, 'SIGKILL');
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It went with its group.
+      }
+    }
+  }
+
   isAlive(): boolean {
     return startOf(this.record.process.pid) === this.record.process.identity;
   }
 
   /** Waits until the program's first process has ended. Rejects with Aborted. */
   async untilExit(signal: AbortSignal): Promise<ProgramExit> {
-    if (this.#exit) return untilAborted(this.#exit, signal);
+    if (this.#exit) {
+      const exit = await untilAborted(this.#exit, signal);
+      return this.#endedFor === undefined ? exit : { text: this.#endedFor };
+    }
     // An adopted program is no child of ours, so there is nobody to tell us.
     while (this.isAlive()) {
       await this.#clock.sleep(lookEveryMs, signal);
       throwIfAborted(signal);
     }
+    if (this.#endedFor !== undefined) return { text: this.#endedFor };
     const known = await this.#howItEnded?.().catch(() => undefined);
     return known ?? { text: 'is gone' };
   }
@@ -97,8 +133,14 @@ export class Program {
 export function exitOf(child: ChildProcess): Promise<ProgramExit> {
   return new Promise((resolve) => {
     const done = (code: number | null, signal: string | null) =>
-      resolve({ text: signal ? `was ended by ${signal}` : `exited with code ${code}` });
+      resolve({ text: signal ? `was ended by ${signal}` : `exited with code ${code}${signalIn(code)}` });
     if (child.exitCode !== null || child.signalCode !== null) return done(child.exitCode, child.signalCode);
     child.once('exit', done);
   });
+}
+
+/** A shell whose command was ended by a signal says so by an exit code above 128. */
+function signalIn(code: number | null): string {
+  const name = Object.entries(constants.signals).find(([, number]) => number + 128 === code)?.[0];
+  return name === undefined ? '' : `, which shells say of ${name}`;
 }

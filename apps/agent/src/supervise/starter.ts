@@ -20,6 +20,8 @@ export interface StartOrder {
 
 /** Who starts and ends the program of a project: a shell of the agent's own, or systemd. */
 export interface Starter {
+  /** Whether it holds all of the program to its limits, so that the agent need not look. */
+  readonly holdsLimits: boolean;
   /** Gives permission for one launch; its name is to be written down before `start`. */
   permit(): Promise<string>;
   /** Starts the program. Rejects when it cannot be started, PRECONDITION_FAILED when not as the user it names. */
@@ -27,7 +29,7 @@ export interface Starter {
   /** After a kill in the middle of a launch: the process if it has begun; otherwise it never will. */
   recover(name: string): Promise<StartedProcess | undefined>;
   /** How a process that was seen to be gone had ended, where that is known. */
-  howItEnded?(name: string): Promise<ProgramExit | undefined>;
+  howItEnded?(limits: RunSpec['limits']): Promise<ProgramExit | undefined>;
   /** Ends the program; left out where its process group is simply signalled. */
   end?(graceMs: number): Promise<void>;
 }

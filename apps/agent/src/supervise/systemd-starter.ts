@@ -4,7 +4,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeDurably } from '@starling/host/durable-file.ts';
 import { startedWith, startOf } from '@starling/host/process-mark.ts';
+import { formatBytes } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
+import type { ProgramLimits } from '@starling/shared/lifecycle.ts';
 import type { ProgramExit } from './program.ts';
 import type { StartedProcess, Starter, StartOrder } from './starter.ts';
 import { unitName, unitText } from './systemd-unit.ts';
@@ -22,6 +24,7 @@ const answerTimeoutMs = 30_000;
 
 /** Runs the program of a project as a unit of systemd. Needs the rights to write units and to start them: root. */
 export class SystemdStarter implements Starter {
+  readonly holdsLimits = true;
   readonly #options: SystemdOptions;
   readonly #unit: string;
 
@@ -57,9 +60,13 @@ export class SystemdStarter implements Starter {
     return undefined;
   }
 
-  async howItEnded(): Promise<ProgramExit | undefined> {
+  async howItEnded(limits: ProgramLimits | undefined): Promise<ProgramExit | undefined> {
     const { ExecMainCode: code, ExecMainStatus: status, Result: result } = await this.#show();
-    if (result === 'oom-kill') return { text: 'was ended because it needed more memory than it may have' };
+    if (result === 'oom-kill') {
+      const limit = limits?.memoryBytes;
+      const most = limit === undefined ? 'than there is' : `than its limit of ${formatBytes(limit)}`;
+      return { text: `was ended for using more memory ${most}` };
+    }
     if (code === '1') return { text: `exited with code ${status}` };
     return code === '2' || code === '3' ? { text: `was ended by signal ${status}` } : undefined;
   }
