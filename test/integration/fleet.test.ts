@@ -204,20 +204,27 @@ describe('the rollout controller', () => {
     expect(await secrets()).toEqual([eu, us]);
   });
 
-  it('takes the candidate away when machines fail, with their reason', async () => {
-    await fold('us', { machines: [machine('m1'), machine('m2')] });
+  it('takes the candidate away when machines fail, with the reason that most of them have', async () => {
+    await fold('us', { machines: [machine('m1'), machine('m2'), machine('m3')] });
     const good = await deploy(buildA);
     await test.database.update(deployments).set({ status: 'SUCCEEDED' });
     const bad = await deploy(buildB);
     start();
     await whenKeys((key) => key.candidate?.build === buildB && key.stable?.build === buildA);
-    const failing = { deployment: bad, step: 'FAILED' as const, detail: 'GET /healthz answered 500' };
-    await fold('us', { reports: [says('m1', 1, failing), says('m2', 1, failing)] });
+    const failing = (detail: string) => ({ deployment: bad, step: 'FAILED' as const, detail });
+    // What comes after the first line differs from machine to machine.
+    await fold('us', {
+      reports: [
+        says('m1', 1, failing('GET /healthz answered 500\nThe last lines of its log:\n10:00 no database')),
+        says('m2', 1, failing('A disk is full')),
+        says('m3', 1, failing('GET /healthz answered 500\nThe last lines of its log:\n10:01 no database')),
+      ],
+    });
     await vi.waitFor(
       async () =>
         expect(await statusOf(bad)).toMatchObject({
           status: 'FAILED',
-          outcome: '2 of 2 machines that answered failed: GET /healthz answered 500',
+          outcome: '3 of 3 machines that answered failed: GET /healthz answered 500',
         }),
       10_000,
     );

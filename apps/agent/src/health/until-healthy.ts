@@ -1,7 +1,7 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { Aborted, throwIfAborted } from '../lib/abort.ts';
-import type { Program } from '../supervise/program.ts';
+import type { Program, ProgramExit } from '../supervise/program.ts';
 import { type ProbeTarget, probe } from './probe.ts';
 
 export interface HealthWindow {
@@ -26,10 +26,10 @@ export async function untilHealthy(
 ): Promise<string | undefined> {
   const ended = new AbortController();
   const working = AbortSignal.any([signal, ended.signal]);
-  let exit: string | undefined;
+  let exit: ProgramExit | undefined;
   const watching = program?.untilExit(working).then(
-    ({ text }) => {
-      exit = text;
+    (found) => {
+      exit = found;
       ended.abort();
     },
     (thrown) => {
@@ -43,7 +43,7 @@ export async function untilHealthy(
     for (;;) {
       const failure = await probe(target, working);
       throwIfAborted(signal);
-      if (exit !== undefined) return `the program ${exit} before it was healthy`;
+      if (exit) return `the program ${exit.text} before it was healthy${exit.remark ? `\nIt ${exit.remark}.` : ''}`;
       if (failure === undefined) {
         healthySince ??= clock.now();
         if (!program || clock.now() - healthySince >= minHealthyTimeMs) return undefined;

@@ -9,7 +9,7 @@ import type { RunSpec } from '@starling/shared/manifest.ts';
 import { Aborted, throwIfAborted } from '../lib/abort.ts';
 import { confinement, ownUser } from './confinement.ts';
 import { Launches } from './launch.ts';
-import { exitOf, Program } from './program.ts';
+import { exitOf, Program, type ProgramExit } from './program.ts';
 import { ProgramLog } from './program-log.ts';
 
 export interface HookOrder {
@@ -101,9 +101,9 @@ export class HookHost {
       if (!done.signal.aborted && !signal.aborted) late.abort();
     });
     const watching = program.watchLimits(AbortSignal.any([done.signal, signal]));
-    let exit = '';
+    let exit: ProgramExit | undefined;
     try {
-      exit = (await program.untilExit(AbortSignal.any([signal, late.signal]))).text;
+      exit = await program.untilExit(AbortSignal.any([signal, late.signal]));
     } catch (thrown) {
       if (!(thrown instanceof Aborted)) throw thrown;
     } finally {
@@ -112,8 +112,8 @@ export class HookHost {
       await program.stop(graceMs, never);
     }
     throwIfAborted(signal);
-    if (exit === '') return `did not end within ${formatDuration(timeoutMs)}; it was ended`;
-    return exit === 'exited with code 0' ? undefined : exit;
+    if (!exit) return `did not end within ${formatDuration(timeoutMs)}; it was ended`;
+    return exit.text === 'exited with code 0' ? undefined : `${exit.text}${exit.remark ? `\nIt ${exit.remark}.` : ''}`;
   }
 
   #programOf(process: { pid: number; identity: string }): Program {

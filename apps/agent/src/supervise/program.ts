@@ -26,11 +26,13 @@ export interface ProgramRecord {
 }
 
 /**
- * How a program ended: `exited with code 3`, `was ended by SIGSEGV`, `was ended for using …`, `is gone` when nobody was
- * there to see.
+ * How a program ended: `exited with code 3`, `was ended by SIGSEGV`, `was ended for using more …`, `is gone` when
+ * nobody was there to see.
  */
 export interface ProgramExit {
   text: string;
+  /** What else it did, for example `used 301.2 MiB when it was looked at`. */
+  remark?: string;
 }
 
 const lookEveryMs = 500;
@@ -43,7 +45,7 @@ export class Program implements Watched {
   readonly #exit: Promise<ProgramExit> | undefined;
   readonly #clock: Clock;
   readonly #howItEnded: (() => Promise<ProgramExit | undefined>) | undefined;
-  #endedFor: string | undefined;
+  #endedFor: ProgramExit | undefined;
 
   constructor(
     record: Program['record'],
@@ -67,9 +69,9 @@ export class Program implements Watched {
     if (isWatched(limits)) await watchLimits(this, limits, this.#clock, signal);
   }
 
-  /** Kills it with its group and these processes; `text` is how it ended from now on. */
-  endFor(text: string, pids: readonly number[]): void {
-    this.#endedFor ??= text;
+  /** Kills it with its group and these processes; `exit` is how it ended from now on. */
+  endFor(exit: ProgramExit, pids: readonly number[]): void {
+    this.#endedFor ??= exit;
     signalGroup(this.pid, 'SIGKILL');
     for (const pid of pids) {
       try {
@@ -88,14 +90,14 @@ export class Program implements Watched {
   async untilExit(signal: AbortSignal): Promise<ProgramExit> {
     if (this.#exit) {
       const exit = await untilAborted(this.#exit, signal);
-      return this.#endedFor === undefined ? exit : { text: this.#endedFor };
+      return this.#endedFor ?? exit;
     }
     // An adopted program is no child of ours, so there is nobody to tell us.
     while (this.isAlive()) {
       await this.#clock.sleep(lookEveryMs, signal);
       throwIfAborted(signal);
     }
-    if (this.#endedFor !== undefined) return { text: this.#endedFor };
+    if (this.#endedFor) return this.#endedFor;
     const known = await this.#howItEnded?.().catch(() => undefined);
     return known ?? { text: 'is gone' };
   }

@@ -97,9 +97,11 @@ export class Supervisor {
       if (!signal.aborted && !steady.signal.aborted) this.#exits = 0;
     });
     try {
-      const { text } = await program.untilExit(signal);
+      const { text, remark } = await program.untilExit(signal);
       const tail = await this.#options.programs.log.tail(program.record.logStart);
-      return tail === '' ? text : `${text} (its last line: ${tail.split('\n').at(-1)?.slice(0, 300)})`;
+      const last = tail === '' ? undefined : `its last line: ${tail.split('\n').at(-1)?.slice(0, 300)}`;
+      const more = [remark && `it ${remark}`, last].filter((part) => part !== undefined).join('; ');
+      return more === '' ? text : `${text} (${more})`;
     } finally {
       steady.abort();
       await forget;

@@ -148,7 +148,7 @@ async function readRunning(database: Database): Promise<RunningDeployment[]> {
         count(*) filter (where ${isOnline} and not ${isWaiting} and (dm.step is null or dm.step not in ('COMMITTED', 'FAILED')))::int as "inProgress",
         count(*) filter (where not ${isOnline})::int as offline,
         count(*) filter (where ${isOnline} and ${isWaiting})::int as waiting,
-        coalesce(mode() within group (order by dm.detail) filter (where dm.step = 'FAILED'), '') as "commonReason"
+        coalesce(mode() within group (order by split_part(dm.detail, chr(10), 1)) filter (where dm.step = 'FAILED'), '') as "commonReason"
       from machines m
       left join deployment_machines dm on dm.deployment = d.id and dm.machine = m.id
       where ${isReached}
@@ -166,7 +166,7 @@ async function readRunning(database: Database): Promise<RunningDeployment[]> {
   return rows.map(({ done, failed, inProgress, offline, waiting, ...row }) => ({
     ...row,
     id: Number(row.id),
-    commonReason: row.commonReason.split('\n')[0]!.slice(0, 500),
+    commonReason: row.commonReason.slice(0, 500),
     counts: { done, failed, inProgress, offline, waiting },
   }));
 }
