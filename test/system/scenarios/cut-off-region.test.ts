@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { inheritedEnvironment } from '@starling/local/config.ts';
 import { enrolmentFor } from '@starling/local/enrol.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { built, commit, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+import { type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
 import { type FarNetwork, openFarNetwork, whyNoFarNetwork } from './far-network.ts';
+import { newBuild } from './shop.ts';
 
 // A region with its hub and its machines behind one link, which is cut in the middle of a release: the machines keep their hub,
 // and the hub keeps trying to reach control and the version keys, without ever being told that they are gone.
@@ -92,30 +93,17 @@ const run = (machines: string[], build: string) =>
 const stampOf = async (machine: string) =>
   (await readFile(join(starling.data, 'far', machine, 'projects/shop/current/stamp'), 'utf8')).trim();
 
-async function newBuild(more = ''): Promise<string> {
-  const repository = join(starling.data, 'repositories', 'shop');
-  const sha = await commit(repository, {
-    'starling.yml': `version: 1
-build: { command: "mkdir out && echo $STARLING_COMMIT > out/stamp", artifact: out }
-run: { command: exec sleep 1000000, stopGrace: 2s }
-health: { command: test -e stamp, interval: 100ms, minHealthyTime: 300ms }
-${more}`,
-  });
-  await starling.cli('project', 'add', 'shop', repository);
-  return built(starling, 'shop', sha);
-}
-
 it.skipIf(whyNot !== undefined)(
   'a region whose link is cut in the middle of a release: the others go on and back, and it comes to what is wanted by then',
   async () => {
-    const good = await newBuild();
+    const good = await newBuild(starling);
     const first = await starling.api.deployments.deploy.mutate({ project: 'shop', build: good });
     expect(await settled(starling, first.id)).toMatchObject({ status: 'SUCCEEDED' });
     await run([...near, ...far], good);
     const before = await Promise.all(far.map(stampOf));
 
     // The far machines are in the middle of it when the link goes.
-    const slow = await newBuild('hooks: { afterInstall: sleep 3 }\n');
+    const slow = await newBuild(starling, { more: 'hooks: { afterInstall: sleep 3 }\n' });
     const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build: slow });
     await vi.waitFor(async () => {
       const machines = await starling.api.deployments.machines.query({ id });

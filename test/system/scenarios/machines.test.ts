@@ -4,43 +4,24 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { lifecycleEvents } from '@starling/shared/lifecycle.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import {
-  built,
-  commit,
-  everywhere,
-  processesIn,
-  type StarlingUnderTest,
-  settled,
-  startUnderTest,
-} from '../starling-under-test.ts';
+import { everywhere, processesIn, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
 import { startExtraMachine } from './extra-machine.ts';
+import { newBuild } from './shop.ts';
 
 // What on-call meets at night, each played with real processes: six machines in three regions, and one more where a scenario
 // needs a machine with something wrong. A bad build in a canary or a later wave is played in waves.test.ts.
 
 let starling: StarlingUnderTest;
 let good: string;
-const recipe = (more: string) => `version: 1
-build: { command: "mkdir out && echo $STARLING_COMMIT > out/stamp", artifact: out }
-run: { command: exec sleep 1000000, stopGrace: 2s }
-${more}`;
-const healthy = 'health: { command: test -e stamp, interval: 100ms, minHealthyTime: 300ms }\n';
 const once = (what: string) => `f=../../${'$STARLING_LIFECYCLE_EVENT'}-once; test -e $f || { touch $f; ${what}; }`;
 
 beforeAll(async () => {
   starling = await startUnderTest({ machinesPerRegion: 2 });
-  good = await newBuild('shop', healthy);
+  good = await newBuild(starling);
   await deploy('shop', good);
 });
 afterAll(() => starling?.discard());
 
-/** A new build of a project whose recipe has `more` in it. */
-async function newBuild(project: string, more: string): Promise<string> {
-  const repository = join(starling.data, 'repositories', project);
-  const sha = await commit(repository, { 'starling.yml': recipe(more) });
-  await starling.cli('project', 'add', project, repository);
-  return built(starling, project, sha);
-}
 const begin = (project: string, build: string) => starling.api.deployments.deploy.mutate({ project, build });
 async function deploy(project: string, build: string): Promise<void> {
   const { id } = await begin(project, build);
@@ -67,17 +48,17 @@ async function failsEverywhere(build: string): Promise<string[]> {
 }
 
 it('flapping health: a program that is well every other time is not well', async () => {
-  const flapping = await newBuild(
-    'shop',
-    'health: { command: "n=$(cat n 2>/dev/null || echo 0); echo $((n + 1)) > n; test $((n % 2)) = 0", interval: 100ms, minHealthyTime: 1s, healthyDeadline: 4s }\n',
-  );
+  const flapping = await newBuild(starling, {
+    health:
+      '{ command: "n=$(cat n 2>/dev/null || echo 0); echo $((n + 1)) > n; test $((n % 2)) = 0", interval: 100ms, minHealthyTime: 1s, healthyDeadline: 4s }',
+  });
   for (const detail of await failsEverywhere(flapping)) expect(detail).toContain('not healthy within 4 s');
 });
 
 it('a hook that hangs: it is ended with what it started, the old program is never touched', async () => {
   const before = await programs();
   const hook = '"echo waiting for a lock; sleep 7654 & wait"';
-  const hanging = await newBuild('shop', `${healthy}hooks: { afterInstall: { command: ${hook}, timeout: 1s } }\n`);
+  const hanging = await newBuild(starling, { more: `hooks: { afterInstall: { command: ${hook}, timeout: 1s } }\n` });
   for (const detail of await failsEverywhere(hanging)) {
     expect(detail).toContain('did not end within 1 s; it was ended');
     expect(detail).toContain('waiting for a lock');
@@ -98,9 +79,9 @@ it('agents killed in every hook, on every machine: the update goes on, and each 
     const [inSlot, inProject] = [once(kill), once(kill).replace('../../', '')];
     return `  ${event}: ${JSON.stringify(event === 'beforeInstall' ? inProject : inSlot)}`;
   });
-  const killing = await newBuild('shop', `${healthy}hooks:\n${hooks.join('\n')}\n`);
+  const killing = await newBuild(starling, { more: `hooks:\n${hooks.join('\n')}\n` });
   await deploy('shop', killing);
-  const next = await newBuild('shop', healthy);
+  const next = await newBuild(starling);
   // The hooks of the way out belong to the build that is stopped.
   await deploy('shop', next);
   good = next;
@@ -113,7 +94,7 @@ it('agents killed in every hook, on every machine: the update goes on, and each 
 });
 
 it('two releases of two projects at once: both arrive, neither disturbs the other', async () => {
-  const [shop, mail] = [await newBuild('shop', healthy), await newBuild('mail', healthy)];
+  const [shop, mail] = [await newBuild(starling), await newBuild(starling, { project: 'mail' })];
   const [first, second] = await Promise.all([begin('shop', shop), begin('mail', mail)]);
   for (const { id } of [first, second]) expect(await settled(starling, id)).toMatchObject({ status: 'SUCCEEDED' });
   await everywhere(starling, 'shop', shop);
@@ -123,7 +104,7 @@ it('two releases of two projects at once: both arrive, neither disturbs the othe
 
 it('a rollback of a rollback: every machine goes back and forth without fetching a byte', async () => {
   const before = good;
-  const next = await newBuild('shop', healthy);
+  const next = await newBuild(starling);
   await deploy('shop', next);
   for (const [command, build] of [
     ['rollback', before],
@@ -141,7 +122,7 @@ it('a rollback of a rollback: every machine goes back and forth without fetching
 
 // Its connections stay open and nothing comes through. A link that is cut: cut-off-region.test.ts, where root runs it.
 it('a hub that hangs in the middle: the other regions go on, and its own comes to what is wanted by then', async () => {
-  const slow = await newBuild('shop', `${healthy}hooks: { afterInstall: sleep 3 }\n`);
+  const slow = await newBuild(starling, { more: 'hooks: { afterInstall: sleep 3 }\n' });
   const cut = starling.children.get('hub-us-east')!;
   const { id } = await begin('shop', slow);
   await vi.waitFor(
@@ -197,12 +178,7 @@ it.skipIf(!isRoot)(
         timeout: 60_000,
         interval: 200,
       });
-      const repository = join(starling.data, 'repositories', 'shop');
-      const large = recipe(healthy).replace(
-        'mkdir out &&',
-        'mkdir out && head -c 12000000 /dev/urandom > out/large &&',
-      );
-      const build = await built(starling, 'shop', await commit(repository, { 'starling.yml': large }));
+      const build = await newBuild(starling, { build: 'head -c 12000000 /dev/urandom > out/large' });
       const { id } = await begin('shop', build);
       await vi.waitFor(
         async () => {
@@ -215,7 +191,7 @@ it.skipIf(!isRoot)(
       );
       expect((await stateOf())?.observedBuild).toBe(good);
       await settled(starling, id);
-      const small = await newBuild('shop', healthy);
+      const small = await newBuild(starling);
       await begin('shop', small);
       await runs(small);
       good = small;

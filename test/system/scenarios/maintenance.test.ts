@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { waitsForWindow } from '@starling/shared/maintenance.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { built, commit, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+import { type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
 import { startExtraMachine } from './extra-machine.ts';
+import { newBuild } from './shop.ts';
 
 // A till that may be touched for some hours only, beside machines that may be touched at any time. Its agent has a clock that
 // this test moves, as nobody wants to wait for the night.
@@ -17,19 +18,6 @@ beforeAll(async () => {
   starling = await startUnderTest({ machinesPerRegion: 1 });
 });
 afterAll(() => starling?.discard());
-
-async function newBuild(): Promise<string> {
-  const repository = join(starling.data, 'repositories', 'shop');
-  const sha = await commit(repository, {
-    'starling.yml': `version: 1
-build: { command: "mkdir out && echo $STARLING_COMMIT > out/stamp", artifact: out }
-run: { command: exec sleep 1000000, stopGrace: 2s }
-health: { command: test -e stamp, interval: 100ms, minHealthyTime: 300ms }
-`,
-  });
-  await starling.cli('project', 'add', 'shop', repository);
-  return built(starling, 'shop', sha);
-}
 
 /** An environment whose agent reads, each time that it asks for the time, how far its clock is ahead. */
 async function movableClock(name: string) {
@@ -46,7 +34,7 @@ Date.now = () => real() + (Number(readFileSync(${JSON.stringify(ahead)}, 'latin1
 }
 
 it('outside its window a machine makes ready and goes no further; inside it goes over; a hotfix and a rollback pass', async () => {
-  const good = await newBuild();
+  const good = await newBuild(starling);
   const first = await starling.api.deployments.deploy.mutate({ project: 'shop', build: good });
   expect(await settled(starling, first.id)).toMatchObject({ status: 'SUCCEEDED' });
 
@@ -81,7 +69,7 @@ it('outside its window a machine makes ready and goes no further; inside it goes
     });
 
     const before = await programOf();
-    const next = await newBuild();
+    const next = await newBuild(starling);
     const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build: next });
     const ended = await settled(starling, id);
     expect(ended).toMatchObject({ status: 'SUCCEEDED' });
@@ -103,7 +91,7 @@ it('outside its window a machine makes ready and goes no further; inside it goes
     // Nobody waits for the night to go back, or with what cannot wait.
     expect(await starling.cli('rollback', 'shop', '--wait', '--reason', 'prices')).toMatchObject({ code: 0 });
     await is({ step: 'COMMITTED', observedBuild: good });
-    const urgent = await newBuild();
+    const urgent = await newBuild(starling);
     const hotfix = { project: 'shop', build: urgent, hotfix: true, reason: 'prices' };
     expect(await settled(starling, (await starling.api.deployments.deploy.mutate(hotfix)).id)).toMatchObject({
       status: 'SUCCEEDED',
@@ -112,7 +100,7 @@ it('outside its window a machine makes ready and goes no further; inside it goes
     await is({ step: 'COMMITTED', observedBuild: urgent });
 
     // A canary of nobody but tills is waited for; whoever is on call may let it through.
-    const later = await newBuild();
+    const later = await newBuild(starling);
     const rollout = { waves: [{ labels: { role: 'till' } }] };
     const inWaves = await starling.api.deployments.deploy.mutate({ project: 'shop', build: later, rollout });
     await waits(urgent, later);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startOf } from '@starling/host/process-mark.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { built, commit, everywhere, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+import { everywhere, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+import { newBuild } from './shop.ts';
 
 // docs/runbooks.md, followed. Each command must stand in its runbook as it is given here, but for the number of a deployment.
 
@@ -18,7 +19,7 @@ beforeAll(async () => {
   runbooks = new Map(text.split(/^## /m).map((part) => [part.split('\n')[0]!, part.replace(/\s+/g, ' ')]));
   starling = await startUnderTest({ machinesPerRegion: 2 });
   hubs = Object.fromEntries(starling.ports.map(({ name, port }) => [name, `http://127.0.0.1:${port}`]));
-  good = await newBuild();
+  good = await newBuild(starling);
   await release(good);
 });
 afterAll(() => starling?.discard());
@@ -34,17 +35,6 @@ async function follow(runbook: string, command: string, deployment?: number): Pr
   return stdout + stderr;
 }
 
-async function newBuild(more = ''): Promise<string> {
-  const repository = join(starling.data, 'shop');
-  const recipe = `version: 1
-build: { command: "mkdir out && echo $STARLING_COMMIT > out/stamp", artifact: out }
-run: { command: "echo started; exec sleep 1000000", stopGrace: 2s }
-health: { command: test -e stamp, interval: 100ms, minHealthyTime: 300ms }
-${more}`;
-  const sha = await commit(repository, { 'starling.yml': recipe });
-  await starling.cli('project', 'add', 'shop', repository);
-  return built(starling, 'shop', sha);
-}
 async function release(build: string): Promise<number> {
   const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build });
   expect(await settled(starling, id)).toMatchObject({ status: 'SUCCEEDED' });
@@ -54,7 +44,7 @@ async function release(build: string): Promise<number> {
 
 it('A bad release', async () => {
   const runbook = 'A bad release';
-  const bad = await newBuild();
+  const bad = await newBuild(starling);
   const id = await release(bad);
   await follow(runbook, 'stop-the-line shop --reason "errors at the till"');
   expect(await follow(runbook, 'rollback shop --reason "errors at the till" --wait')).toMatch(/6 machines run it/);
@@ -71,7 +61,9 @@ it('A bad release', async () => {
 
 it('A rollout is stuck', async () => {
   const runbook = 'A rollout is stuck';
-  const slow = await newBuild('hooks: { afterInstall: sleep 600 }\nrollout: { waves: [{ fraction: 1% }] }\n');
+  const slow = await newBuild(starling, {
+    more: 'hooks: { afterInstall: sleep 600 }\nrollout: { waves: [{ fraction: 1% }] }\n',
+  });
   const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build: slow });
   const running = await vi.waitFor(async () => {
     const said = await follow(runbook, 'machines --project shop --problems');
@@ -98,7 +90,7 @@ it('A rollout is stuck', async () => {
 it('A region is down', async () => {
   const runbook = 'A region is down';
   const before = good;
-  const next = await newBuild();
+  const next = await newBuild(starling);
   await release(next);
   // Its host hangs: nothing is answered any more, and no connection ends.
   const hub = starling.children.get('hub-us-east')!;
@@ -148,7 +140,7 @@ it('An agent is silent', async () => {
   expect(await readFile(join(place, 'logs/program.log'), 'utf8')).toContain('started');
   expect((await readFile(join(place, 'current/stamp'), 'utf8')).trim()).toContain(good.split('@')[1]);
   // Two releases go by without it; it comes to the second, and never starts the first.
-  for (const build of [await newBuild(), await newBuild()]) {
+  for (const build of [await newBuild(starling), await newBuild(starling)]) {
     await starling.api.deployments.deploy.mutate({ project: 'shop', build, whenBusy: 'REPLACE' });
     await vi.waitFor(
       async () => expect((await starling.cli('machines', '--build', build)).stdout).toContain('eu-west-1'),

@@ -7,12 +7,14 @@ import { inheritedEnvironment } from '@starling/local/config.ts';
 import { choosePorts } from '@starling/local/ports.ts';
 import { localRegions } from '@starling/local/starling.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { built, commit, everywhere, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+import { everywhere, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
+import { newBuild } from './shop.ts';
 
 // The control server that leads the rollout, and to which all hubs report, dies in the middle of a release. Whoever is on call
 // has another one, goes back there, and the machines follow though nobody hears what they say.
 
 const serverProgram = fileURLToPath(new URL('../../../apps/server/src/main.ts', import.meta.url));
+const inWaves = { more: 'rollout: { waves: [{ fraction: 50%, bakeTime: 1h }] }\n' };
 const patience = { timeout: 60_000, interval: 200 };
 let starling: StarlingUnderTest;
 let second: Child;
@@ -52,19 +54,6 @@ afterAll(async () => {
   await starling?.discard();
 });
 
-async function newBuild(): Promise<string> {
-  const repository = join(starling.data, 'repositories', 'shop');
-  const sha = await commit(repository, {
-    'starling.yml': `version: 1
-build: { command: "mkdir out && echo $STARLING_COMMIT > out/stamp", artifact: out }
-run: { command: exec sleep 1000000, stopGrace: 2s }
-health: { command: test -e stamp, interval: 100ms, minHealthyTime: 300ms }
-rollout: { waves: [{ fraction: 50%, bakeTime: 1h }] }
-`,
-  });
-  await starling.cli('project', 'add', 'shop', repository);
-  return built(starling, 'shop', sha);
-}
 /** What `current` of each machine leads to, whoever says what. */
 const stamps = () =>
   Promise.all(
@@ -74,14 +63,14 @@ const stamps = () =>
   );
 
 it('a rollback by the other server, right after the one that led was killed', async () => {
-  const good = await newBuild();
+  const good = await newBuild(starling, inWaves);
   const first = await starling.api.deployments.deploy.mutate({
     ...{ project: 'shop', build: good, rollout: { waves: [] } },
   });
   expect(await settled(starling, first.id)).toMatchObject({ status: 'SUCCEEDED' });
   await everywhere(starling, 'shop', good);
   const before = await stamps();
-  const bad = await newBuild();
+  const bad = await newBuild(starling, inWaves);
   const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build: bad });
   await vi.waitFor(
     async () => expect((await stamps()).filter((stamp) => stamp !== before[0])).toHaveLength(3),
