@@ -11,6 +11,7 @@ import { swarmSecretsOf, type VersionKey } from '@starling/shared/version-key.ts
 import { projectName } from '@starling/shared/words.ts';
 import { LaneKeys } from '@starling/swarm/lane-keys.ts';
 import type { Swarm, SwarmOptions } from '@starling/swarm/swarm.ts';
+import { TokenBucket } from '@starling/swarm/token-bucket.ts';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { HubAccess } from './control/hub-access.ts';
@@ -74,19 +75,23 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const keys = await KeyStore.open(layout.keys);
   const laneKeys = new LaneKeys();
   let fetchingAhead = 0;
+  const sending = new TokenBucket(() => rateAt(config.swarmUpload, clock.now()));
+  const receiving = new TokenBucket(() =>
+    lowest(
+      rateAt(config.swarmDownload, clock.now()),
+      // What is fetched ahead is fetched alone, so its rate can be that of everything.
+      fetchingAhead > 0 && isIdle() ? rateAt(config.prefetchDownload, clock.now()) : undefined,
+    ),
+  );
+  const receivingFromHub = receiving.line();
   const swarm = await options
     .openSwarm({
       host: config.swarmHost,
       port: config.swarmPort,
       maxConnections,
       encryption: { mode: config.swarmEncryption, keys: laneKeys },
-      sendRate: () => rateAt(config.swarmUpload, clock.now()),
-      // What is fetched ahead is fetched alone, so its rate can be that of everything.
-      receiveRate: () =>
-        lowest(
-          rateAt(config.swarmDownload, clock.now()),
-          fetchingAhead > 0 && isIdle() ? rateAt(config.prefetchDownload, clock.now()) : undefined,
-        ),
+      sending,
+      receiving,
       onUnproven: ({ hasCalled, ...peer }) => {
         const who = `${peer.host}:${peer.port}`;
         if (hasCalled) log.debug({ peer }, `${who} called and has no key of these swarms`);
@@ -161,6 +166,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         packs,
         clock,
         log: log.child({ project: name }),
+        receiving: receivingFromHub,
         freeBytes: options.freeBytes ?? freeBytes,
         smallFetchBytes: options.smallFetchBytes,
         watchJournal: options.watchJournal && ((...rest) => options.watchJournal?.(name, ...rest)),

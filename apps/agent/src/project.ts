@@ -1,6 +1,7 @@
 import { makeFolder } from '@starling/host/durable-file.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { type AgentFrame, smallFetchBytes } from '@starling/shared/hub-protocol.ts';
+import type { RateLine } from '@starling/swarm/token-bucket.ts';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import type { HubAccess } from './control/hub-access.ts';
@@ -28,6 +29,8 @@ export interface ProjectOptions {
   packs: PackSwarms;
   clock: Clock;
   log: Logger;
+  /** What the machine may receive, as far as it comes straight from the hub. */
+  receiving: RateLine;
   freeBytes: FreeBytes;
   smallFetchBytes: number | undefined;
   watchJournal: JournalWatch | undefined;
@@ -56,7 +59,7 @@ export interface Project {
 
 /** Puts the parts of one project together, with the situation that its journal holds. */
 export async function openProject(name: string, options: ProjectOptions): Promise<Project> {
-  const { access, clock, config, layout, log, packs } = options;
+  const { access, clock, config, layout, log, packs, receiving } = options;
   const place = layout.project(name);
   await makeFolder(place.folder);
   const slots = new SlotStore(name, place, config.manifestKeys);
@@ -90,7 +93,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     clock,
     log,
     freeBytes: options.freeBytes,
-    hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, onWaiting: note }),
+    hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, receiving, onWaiting: note }),
     smallFetchBytes: options.smallFetchBytes ?? smallFetchBytes,
     baseCopy: config.baseCopies[name],
     prepared: undefined,
@@ -121,7 +124,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
   const ahead = {
     ...context,
     // Nobody waits for what is fetched ahead, so there is nothing to report.
-    hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, onWaiting: () => undefined }),
+    hub: new HubBytes({ hubUrl: config.hubUrl, access, clock, receiving, onWaiting: () => undefined }),
   };
   const prefetcher = await Prefetcher.open({
     notePath: place.ahead,

@@ -15,7 +15,8 @@ import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
 import type { PieceChecker } from './piece-checker.ts';
 import { type Crossing, choosePiece, isWorthTwice, mayCross } from './piece-choice.ts';
 import type { Intakes } from './swarm.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { type RateLine, TokenBucket } from './token-bucket.ts';
+import { TurnInLine } from './turn-in-line.ts';
 import type { Uplink } from './uplink.ts';
 
 export interface ExchangeParts {
@@ -31,7 +32,7 @@ export interface ExchangeParts {
   checker: PieceChecker;
   uplink: Uplink;
   /** What may be received; it is asked for no sooner. */
-  receiving: TokenBucket;
+  receiving: RateLine | undefined;
   limits: LaneLimits;
   /** False while as many connections are open as this process may have. */
   mayConnect: () => boolean;
@@ -68,6 +69,7 @@ export class LaneExchange {
   #slice: RackSlice | undefined;
   /** What this member may bring into its rack. */
   readonly #bringing = new TokenBucket(() => this.#slice?.bytesPerSecond);
+  readonly #receiving: TurnInLine;
   readonly #startAt: number;
   readonly #timer: NodeJS.Timeout;
   readonly #checks = new Set<Promise<void>>();
@@ -78,6 +80,7 @@ export class LaneExchange {
     const { book, limits } = parts;
     const { pieceCount } = book.shape;
     this.#parts = parts;
+    this.#receiving = new TurnInLine(parts.receiving, () => this.#fillAll());
     this.#open = book.wanted.map((bit, piece) => (bit && !book.has[piece] ? 1 : 0));
     this.#holders = new Uint16Array(pieceCount);
     this.#nearHolders = new Uint16Array(pieceCount);
@@ -148,6 +151,7 @@ export class LaneExchange {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    this.#receiving.leave();
     this.#sources.clear();
     for (const intake of this.#intakes) intake.close('closed');
     this.#outlets.close();
@@ -268,10 +272,10 @@ export class LaneExchange {
     const isFar = !this.#near.has(intake);
     while (intake.asked.size < ahead) {
       // Asked again at the next tick.
-      if (this.#parts.receiving.waitMs() > 0 || (isFar && this.#bringing.waitMs() > 0)) return;
+      if (this.#receiving.isWaiting || (isFar && this.#bringing.waitMs() > 0)) return;
       const piece = this.#choose(intake);
-      if (piece === undefined) return;
-      this.#parts.receiving.take(pieceBytes(piece, book.shape));
+      if (piece === undefined || !this.#receiving.mayPass()) return;
+      this.#receiving.take(pieceBytes(piece, book.shape));
       if (isFar) this.#bringing.take(pieceBytes(piece, book.shape));
       this.#open[piece] = 0;
       this.#claims.set(piece, (this.#claims.get(piece) ?? new Set()).add(intake));

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { copyFile, open, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { TestClock } from '@starling/shared/clock.ts';
 import type { SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -10,7 +11,8 @@ import type { LaneLimits } from './lane-limits.ts';
 import { openSwarm } from './open-swarm.ts';
 import type { BadPeer, Swarm } from './swarm.ts';
 import { stockClient } from './test-stock-client.ts';
-import { randomPack, sha256Of, temporaryFolder, until } from './test-swarms.ts';
+import { advanceUntil, randomPack, sha256Of, temporaryFolder, until } from './test-swarms.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 const MiB = 1024 * 1024;
 const askType = encodeFrame({ type: 'ask', piece: 0, isKnowing: false })[0];
@@ -349,21 +351,25 @@ describe('who speaks BitTorrent only', () => {
   });
 
   it.each([
-    ['receives', { receiveRate: () => 2 * MiB }, {}],
-    ['is sent', {}, { sendRate: () => 2 * MiB }],
-  ])('bring no more a second than a member %s', async (_, own, theirs) => {
+    ['receives', 1],
+    ['is sent', 0],
+  ])('bring no more a second than a member %s', async (_, limited) => {
+    const clock = new TestClock();
+    const bucket = new TokenBucket(() => MiB, clock);
+    const rates = [{ sending: bucket }, { receiving: bucket }].map((limit, side) => (side === limited ? limit : {}));
     const folder = await temporaryFolder();
     const { pack } = await randomPack(join(folder, 'seed'), 6 * MiB);
     const base = { host: '127.0.0.1', port: 0, maxConnections: 50 };
-    const [seeder, swarm] = await Promise.all([theirs, own].map((rates) => openSwarm({ ...base, ...rates }, quick)));
+    const [seeder, swarm] = await Promise.all(rates.map((limit) => openSwarm({ ...base, ...limit }, quick)));
     onTestFinished(async () => void (await Promise.all([seeder?.close(), swarm?.close()])));
     await seeder?.join(pack, join(folder, 'seed'));
     const membership = await swarm?.join(pack, join(folder, 'member'));
-    const startedAt = performance.now();
+    const startedAt = clock.now();
     membership?.setPeers(seeder ? [seeder.address] : []);
-    await membership?.whenComplete(never);
-    // A second's worth may come at once, and a piece; slower is no matter of the limit.
-    expect(performance.now() - startedAt).toBeGreaterThan(1_500);
+    await advanceUntil(clock, () => membership?.progress().bytesDone === pack.sizeBytes);
+    // All but the last piece had to be earned before it.
+    const seconds = (clock.now() - startedAt) / 1_000;
+    expect(seconds * MiB).toBeGreaterThanOrEqual(pack.sizeBytes - pack.torrent.pieceLength);
     expect(await sha256Of(join(folder, 'member'))).toBe(pack.sha256);
   });
 });

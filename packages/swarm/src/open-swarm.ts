@@ -19,7 +19,7 @@ import { piecesIn } from './piece-ranges.ts';
 import { StockEngine } from './stock-engine.ts';
 import type { JoinOptions, Membership, Swarm, SwarmOptions } from './swarm.ts';
 import { cannotListen, listenForLanes } from './swarm-port.ts';
-import { TokenBucket } from './token-bucket.ts';
+import type { RateLine } from './token-bucket.ts';
 import { checkTorrent, pieceDigests } from './torrent-info.ts';
 import { Uplink } from './uplink.ts';
 
@@ -50,7 +50,7 @@ class OpenSwarm implements Swarm {
   readonly #buffers: PieceBuffers;
   readonly #checker = new PieceChecker();
   readonly #uplink: Uplink;
-  readonly #receiving: TokenBucket;
+  readonly #receiving: RateLine | undefined;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
@@ -60,8 +60,8 @@ class OpenSwarm implements Swarm {
     this.#options = options;
     this.#limits = limits;
     this.#buffers = new PieceBuffers(limits.receiveBudgetBytes);
-    this.#uplink = new Uplink(limits, new TokenBucket(options.sendRate ?? (() => undefined)));
-    this.#receiving = new TokenBucket(options.receiveRate ?? (() => undefined));
+    this.#uplink = new Uplink(limits, options.sending?.line());
+    this.#receiving = options.receiving?.line();
     this.address = { host: options.host, port: (server.address() as AddressInfo).port };
     const onError = (error: Error) => {
       for (const membership of this.#memberships.values()) membership?.fail(error);

@@ -2,7 +2,16 @@
 import type { Server, Socket } from 'node:net';
 import type WebTorrent from 'webtorrent';
 import { StockClients, type StockClientsParts } from './stock-clients.ts';
+import { limitStockClients } from './stock-limits.ts';
 import type { PortOptions } from './swarm-port.ts';
+import type { TokenBucket } from './token-bucket.ts';
+
+export interface StockEngineOptions extends PortOptions {
+  maxConnections: number;
+  /** What it sends and receives passes through these. */
+  sending?: TokenBucket;
+  receiving?: TokenBucket;
+}
 
 /** Options of WebTorrent under which it looks for nobody and is found by nobody, and speaks as any client does. */
 export const amongItself = {
@@ -29,9 +38,11 @@ export class StockEngine {
   readonly server: Server;
   readonly #client: WebTorrent;
   readonly #take: (socket: Socket) => void;
+  readonly #letGo: () => void;
 
-  private constructor(client: WebTorrent, pool: NonNullable<WebTorrent['_connPool']>) {
+  private constructor(client: WebTorrent, pool: NonNullable<WebTorrent['_connPool']>, letGo: () => void) {
     this.#client = client;
+    this.#letGo = letGo;
     this.server = pool.tcpServer;
     this.#take = pool._onTCPConnectionBound;
     // Lanes and BitTorrent share the port: whoever calls is listened to before WebTorrent gets to see it.
@@ -39,7 +50,7 @@ export class StockEngine {
   }
 
   /** Rejects with the system's error when the port cannot be listened on. */
-  static async listen({ host, port, maxConnections }: PortOptions & { maxConnections: number }): Promise<StockEngine> {
+  static async listen({ host, port, maxConnections, ...limits }: StockEngineOptions): Promise<StockEngine> {
     const { default: Client } = await import('webtorrent');
     const client = new Client({
       // Handed to `server.listen` as it is, which is how one says the address too.
@@ -49,12 +60,13 @@ export class StockEngine {
       maxConns: 10 * maxConnections,
       ...amongItself,
     });
+    const letGo = limitStockClients(client, limits);
     await new Promise<void>((resolve, reject) => {
       client.once('listening', resolve);
       client.once('error', reject);
     });
     if (!client._connPool) throw new Error('WebTorrent listens without a server');
-    return new StockEngine(client, client._connPool);
+    return new StockEngine(client, client._connPool, letGo);
   }
 
   onError(listener: (error: Error) => void): void {
@@ -79,6 +91,7 @@ export class StockEngine {
 
   /** To be called when the server is closed: a handshake that arrives at one without a client would end the process. */
   async close(): Promise<void> {
+    this.#letGo();
     if (this.#client.destroyed) return;
     await new Promise<void>((resolve) => this.#client.destroy(() => resolve()));
   }

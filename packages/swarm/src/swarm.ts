@@ -1,6 +1,7 @@
 import type { HandedPeer, RackSlice, SwarmPeer } from '@starling/shared/hub-protocol.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import type { LaneKeys } from './lane-keys.ts';
+import type { TokenBucket } from './token-bucket.ts';
 
 // The narrow door to the swarm: agents and hubs know only this, and which engine moves the bytes stays behind it.
 
@@ -22,9 +23,9 @@ export interface SwarmOptions {
    * served and not asked, stock clients neither. 'preferred': they are, in clear. Left out it is 'off': all is in clear.
    */
   encryption?: { mode: EncryptionMode; keys: LaneKeys };
-  /** What may be sent and received now, over all packs, in bytes a second; undefined without a limit. Asked again and again. */
-  sendRate?: () => number | undefined;
-  receiveRate?: () => number | undefined;
+  /** What may be sent and received, over all packs and with stock clients too. What else passes through these counts with it. */
+  sending?: TokenBucket;
+  receiving?: TokenBucket;
   /** Somebody did not prove it: a member that was called with all keys that may be, or whoever called from there. */
   onUnproven?: (unproven: Unproven) => void;
 }

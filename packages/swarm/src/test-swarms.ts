@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestClock } from '@starling/shared/clock.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { onTestFinished } from 'vitest';
 import { openSwarm } from './open-swarm.ts';
@@ -49,4 +50,12 @@ export async function sha256Of(path: string): Promise<string> {
 /** Looks every few milliseconds until `isSo`; the test's own timeout is the limit. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Lets a clock go on, a little at a time, until it is so; the test's own timeout is the limit. */
+export async function advanceUntil(clock: TestClock, isSo: () => boolean): Promise<void> {
+  while (!isSo()) {
+    await clock.advance(10);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }

@@ -1,3 +1,4 @@
+import { systemClock } from '@starling/shared/clock.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { defaultLaneLimits } from './lane-limits.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -141,11 +142,8 @@ it('learns nothing from a piece that was given up', () => {
 
 it('sends no more than its rate, and goes on by itself', async () => {
   const log: string[] = [];
-  const bucket = new TokenBucket(
-    () => pieceBytes,
-    () => Date.now(),
-  );
-  const uplink = new Uplink(limits, bucket);
+  const bucket = new TokenBucket(() => pieceBytes, systemClock);
+  const uplink = new Uplink(limits, bucket.line());
   const one = new Receiver('a', 5, uplink, log);
   uplink.request(one);
   await vi.advanceTimersByTimeAsync(0);

@@ -1,6 +1,7 @@
 import type { LaneLimits } from './lane-limits.ts';
 import { monotonicMs } from './monotonic.ts';
-import type { TokenBucket } from './token-bucket.ts';
+import type { RateLine } from './token-bucket.ts';
+import { TurnInLine } from './turn-in-line.ts';
 import { whoseTurn } from './turns.ts';
 
 /** Somebody who waits to be sent a piece. */
@@ -45,8 +46,7 @@ const slowness = 4;
 export class Uplink {
   readonly #limits: LaneLimits;
   /** What may be sent, whoever waits; nothing limits it without. */
-  readonly #sending: TokenBucket | undefined;
-  #pacing: NodeJS.Timeout | undefined;
+  readonly #sending: TurnInLine;
   /** In the order in which they were last served, and since when each waits. */
   readonly #waiting = new Map<Waiting, number>();
   /** Those whose bytes the system is taking. */
@@ -57,9 +57,9 @@ export class Uplink {
   /** How long pieces took of late, from their turn to the word that they arrived. */
   #typicalMs: number | undefined;
 
-  constructor(limits: LaneLimits, sending?: TokenBucket) {
+  constructor(limits: LaneLimits, sending?: RateLine) {
     this.#limits = limits;
-    this.#sending = sending;
+    this.#sending = new TurnInLine(sending, () => this.pump());
   }
 
   /** What takes longer than this to arrive is slow. */
@@ -77,8 +77,10 @@ export class Uplink {
     if ((this.#chunks.length + 1) * chunk.length <= keptAtMostBytes) this.#chunks.push(chunk);
   }
 
+  /** Nobody waits any more. */
   clear(): void {
     this.#chunks = [];
+    this.#sending.leave();
   }
 
   /** To be called when there is something to send; again and again is harmless. */
@@ -105,16 +107,15 @@ export class Uplink {
       },
     };
     this.#flights.add(flight);
-    this.#sending?.take(bytes);
+    this.#sending.take(bytes);
     return flight;
   }
 
   /** Begins what there is room for; to be called now and then too, for those that have become slow meanwhile. */
   pump(): void {
-    for (;;) {
-      if (this.#mustPause()) return;
+    while (!this.#sending.isWaiting) {
       const next = this.#next();
-      if (!next) return;
+      if (!next || !this.#sending.mayPass()) return;
       this.#waiting.delete(next);
       this.#writing.add(next);
       void next.sendOne().then((isMore) => {
@@ -127,15 +128,6 @@ export class Uplink {
 
   #wait(who: Waiting): void {
     if (!this.#waiting.has(who)) this.#waiting.set(who, monotonicMs());
-  }
-
-  /** Whether the rate is used up; then it goes on by itself. */
-  #mustPause(): boolean {
-    const waitMs = this.#waiting.size > 0 ? (this.#sending?.waitMs() ?? 0) : 0;
-    if (waitMs === 0) return false;
-    clearTimeout(this.#pacing);
-    this.#pacing = setTimeout(() => this.pump(), waitMs).unref();
-    return true;
   }
 
   #next(): Waiting | undefined {

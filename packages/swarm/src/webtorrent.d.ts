@@ -60,6 +60,18 @@ declare module 'webtorrent' {
     readonly _peers: Map<string, { readonly type: string; retries: number }> | null;
   }
 
+  /** What limits how much passes, all connections together. */
+  export interface ThrottleGroup {
+    setEnabled(isEnabled: boolean): void;
+    /** Bytes that are asked for at once. */
+    chunksize: number;
+    bucket: {
+      readonly tokensPerInterval: number;
+      tryRemoveTokens(count: number): boolean;
+      removeTokens(count: number, done: (error: null) => void): void;
+    };
+  }
+
   export interface TorrentOptions {
     preloadedStore: ChunkStore;
     storeCacheSlots: number;
@@ -88,6 +100,7 @@ declare module 'webtorrent' {
     readonly peerId: string;
     readonly torrents: readonly Torrent[];
     readonly destroyed: boolean;
+    readonly throttleGroups: { readonly up: ThrottleGroup; readonly down: ThrottleGroup };
     address(): AddressInfo | null;
     add(torrentFile: Uint8Array, options: TorrentOptions): Torrent;
     destroy(done: (error?: Error | null) => void): void;

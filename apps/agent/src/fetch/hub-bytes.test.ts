@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shortenManifest } from '@starling/packs/manifest-transfer.ts';
-import { systemClock } from '@starling/shared/clock.ts';
+import { systemClock, TestClock } from '@starling/shared/clock.ts';
+import { TokenBucket } from '@starling/swarm/token-bucket.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HubBytes } from './hub-bytes.ts';
 
@@ -25,14 +26,18 @@ beforeEach(async () => {
     handle(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  bytes = bytesWithin(new TokenBucket(() => undefined));
+});
+function bytesWithin(receiving: TokenBucket): HubBytes {
   const { port } = server.address() as { port: number };
-  bytes = new HubBytes({
+  return new HubBytes({
+    receiving: receiving.line(),
     hubUrl: `http://127.0.0.1:${port}`,
     access: { session: async () => 'session', forget: () => undefined },
     clock: { now: () => systemClock.now(), sleep: (_, signal) => systemClock.sleep(1, signal) },
     onWaiting: () => undefined,
   });
-});
+}
 afterEach(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
@@ -151,5 +156,94 @@ describe('ranges of a pack', () => {
   it('end when the hub does not know the pack', async () => {
     handle = (_, response) => response.writeHead(404).end();
     expect(await bytes.ranges('p', ranges, join(folder, 'ranges'), options, never)).toBe(false);
+  });
+});
+
+describe('with a limit', () => {
+  const KiB = 1024;
+  const rate = 256 * KiB;
+  const content = randomBytes(2_000_000);
+  const digest = digestOf(content);
+  let clock: TestClock;
+  let bucket: TokenBucket;
+  let startedAt: number;
+  let limited: HubBytes;
+  beforeEach(() => {
+    clock = new TestClock();
+    startedAt = clock.now();
+    bucket = new TokenBucket(() => rate, clock);
+    limited = bytesWithin(bucket);
+    handle = (request, response) => {
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+      if (first === undefined) return response.end(content);
+      const part = content.subarray(Number(first), Number(last) + 1);
+      const end = Number(first) + part.length - 1;
+      response.writeHead(206, { 'content-range': `bytes ${first}-${end}/${content.length}` }).end(part);
+    };
+  });
+  /** Lets the clock go on until it is done; bytes that the time gone by has allowed. */
+  async function earnedUntil(done: Promise<unknown>): Promise<number> {
+    const ended = done.then(() => true);
+    const aBit = () => new Promise<false>((resolve) => setTimeout(() => resolve(false), 1));
+    while (!(await Promise.race([ended, aBit()]))) await clock.advance(10);
+    return ((clock.now() - startedAt) / 1_000) * rate;
+  }
+
+  it('a manifest comes in parts, each when it may', async () => {
+    const manifest = limited.manifest(digest, never);
+    const earned = await earnedUntil(manifest);
+    expect((await manifest).equals(content)).toBe(true);
+    expect(asked).toHaveLength(Math.ceil(content.length / (256 * KiB)));
+    expect(earned).toBeGreaterThanOrEqual(content.length - 256 * KiB);
+  });
+
+  it('a manifest is taken whole from a hub that answers no range, and counts whole', async () => {
+    handle = (_, response) => response.end(content);
+    const manifest = limited.manifest(digest, never);
+    await earnedUntil(manifest);
+    expect((await manifest).equals(content)).toBe(true);
+    expect(bucket.waitMs()).toBeGreaterThan(((content.length - 600 * KiB) / rate) * 1_000);
+  });
+
+  it('ranges share it with whatever else the machine receives', async () => {
+    const path = join(folder, 'ranges');
+    const lanes = bucket.line();
+    const stopping = new AbortController();
+    let besideBytes = 0;
+    const receive = async () => {
+      while (await lanes.pass(64 * KiB, stopping.signal)) besideBytes += 64 * KiB;
+    };
+    const beside = receive();
+    let told = 0;
+    const onBytes = (count: number) => {
+      told += count;
+    };
+    const range = { start: 1_000, end: 1_500_000 };
+    const done = limited.ranges('p', [range], path, { onBytes, endsUnknown: true }, never);
+    const earned = await earnedUntil(done);
+    stopping.abort();
+    await beside;
+    expect(await done).toBe(true);
+    const found = await readFile(path);
+    expect(found.subarray(1_000, 1_500_000).equals(content.subarray(1_000, 1_500_000))).toBe(true);
+    expect(told).toBe(1_499_000);
+    expect(besideBytes).toBeGreaterThan(64 * KiB);
+    expect(earned).toBeGreaterThanOrEqual(1_499_000 + besideBytes - 256 * KiB - 64 * KiB);
+  });
+
+  it('what was asked for and did not come does not count', async () => {
+    handle = (_, response) => response.writeHead(404).end();
+    const options = { onBytes: () => undefined, endsUnknown: true };
+    expect(await limited.ranges('p', [{ start: 0, end: 200_000 }], join(folder, 'ranges'), options, never)).toBe(false);
+    expect(bucket.waitMs()).toBe(0);
+  });
+
+  it('waiting for it ends with the wish', async () => {
+    bucket.take(1_000_000_000);
+    const stopping = new AbortController();
+    const manifest = limited.manifest(digest, stopping.signal).catch((error: Error) => error.name);
+    stopping.abort();
+    expect(await manifest).toBe('Aborted');
+    expect(asked).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { Malformed } from '@starling/packs/varint.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import { maxManifestBytes } from '@starling/shared/manifest.ts';
+import type { RateLine } from '@starling/swarm/token-bucket.ts';
 import type { HubAccess } from '../control/hub-access.ts';
 import { throwIfAborted } from '../lib/abort.ts';
 import { FetchedRanges } from './fetched-ranges.ts';
@@ -12,6 +13,8 @@ export interface HubBytesOptions {
   hubUrl: string;
   access: Pick<HubAccess, 'session' | 'forget'>;
   clock: Clock;
+  /** What the machine may receive; all that comes from the hub passes through it. */
+  receiving: RateLine;
   /** Told once in a while why something is not there yet, in a sentence. */
   onWaiting: (why: string) => void;
 }
@@ -22,7 +25,10 @@ export interface HubRange {
   end: number;
 }
 
-const requestTimeoutMs = 60_000;
+/** No byte of an answer for so long: a hub with a limit of its own may take its time between two of them. */
+const silenceTimeoutMs = 60_000;
+/** With a limit as much is asked for at once; it counts when it is asked for, so that a burst is never larger. */
+const atOnceBytes = 256 * 1024;
 const firstPauseMs = 500;
 const maxPauseMs = 10_000;
 const waitingAfterMs = 30_000;
@@ -133,26 +139,38 @@ export class HubBytes {
     }
   }
 
-  #bytes(path: string, signal: AbortSignal): Promise<Answer<Buffer>> {
-    return this.#once(path, {}, signal, async (response) => {
-      const pieces: Uint8Array[] = [];
-      let bytes = 0;
-      for await (const piece of response.body ?? []) {
-        bytes += piece.length;
-        if (bytes > maxManifestBytes) throw new Error(`it is larger than ${maxManifestBytes} bytes`);
-        pieces.push(piece);
-      }
-      return Buffer.concat(pieces);
-    });
+  /** All of it, in parts while there is a limit. */
+  async #bytes(path: string, signal: AbortSignal): Promise<Answer<Buffer>> {
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for (let total = Number.POSITIVE_INFINITY; bytes < total; ) {
+      const start = bytes;
+      const part = this.#options.receiving.isLimited() && { start, end: Math.min(total, start + atOnceBytes) };
+      const answer = await this.#once(path, { ...(part && { part }) }, signal, async (response, body) => {
+        if (response.status !== 206 && start > 0) throw new Error(`it answered a range with HTTP ${response.status}`);
+        total = response.status === 206 ? totalOf(response) : Number.POSITIVE_INFINITY;
+        for await (const piece of body) {
+          bytes += piece.length;
+          if (bytes > maxManifestBytes) throw new Error(`it is larger than ${maxManifestBytes} bytes`);
+          pieces.push(piece);
+        }
+        if (response.status !== 206) total = bytes;
+        if (bytes === start && bytes < total) throw new Error('it sent nothing of what was asked for');
+      });
+      if (!('got' in answer)) return answer;
+    }
+    return { got: Buffer.concat(pieces) };
   }
 
-  #range(sha256: string, { start, end }: HubRange, file: FetchedRanges, signal: AbortSignal): Promise<Answer<true>> {
-    const headers = { range: `bytes=${start}-${end - 1}` };
-    return this.#once(`packs/${sha256}`, { headers }, signal, async (response) => {
+  /** The beginning of a range, or all of it where there is no limit. */
+  #range(sha256: string, range: HubRange, file: FetchedRanges, signal: AbortSignal): Promise<Answer<true>> {
+    const { start } = range;
+    const end = this.#options.receiving.isLimited() ? Math.min(range.end, start + atOnceBytes) : range.end;
+    return this.#once(`packs/${sha256}`, { part: { start, end } }, signal, async (response, body) => {
       let at = start;
       if (response.status !== 206) throw new Error(`it answered a range with HTTP ${response.status}`);
       try {
-        for await (const piece of response.body ?? []) {
+        for await (const piece of body) {
           if (at + piece.length > end) throw new Error('it sent more than was asked for');
           await file.write(piece, at);
           at += piece.length;
@@ -168,26 +186,73 @@ export class HubBytes {
 
   async #once<T>(
     path: string,
-    { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> },
+    { method = 'GET', part }: { method?: string; part?: HubRange },
     signal: AbortSignal,
-    read: (response: Response) => Promise<T>,
+    read: (response: Response, body: AsyncIterable<Uint8Array>) => Promise<T>,
   ): Promise<Answer<T>> {
-    const { access, hubUrl } = this.#options;
+    const { access, hubUrl, receiving } = this.#options;
+    let taken = part ? part.end - part.start : 0;
+    if (part && !(await receiving.pass(taken, signal))) return { why: 'it is no longer wanted', isUnknown: false };
+    const silence = new Silence(silenceTimeoutMs);
+    async function* counted(response: Response): AsyncIterable<Uint8Array> {
+      for await (const piece of response.body ?? []) {
+        silence.heard();
+        // What was not foreseen counts as well.
+        if (piece.length > taken) receiving.take(piece.length - taken);
+        taken = Math.max(0, taken - piece.length);
+        yield piece;
+      }
+    }
     try {
       const session = await access.session(signal);
       const response = await fetch(`${hubUrl}/${path}`, {
         method,
-        headers: { ...headers, authorization: `Bearer ${session}` },
+        headers: {
+          ...(part && { range: `bytes=${part.start}-${part.end - 1}` }),
+          authorization: `Bearer ${session}`,
+        },
         redirect: 'error',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+        signal: AbortSignal.any([signal, silence.signal]),
       });
-      if (response.ok) return { got: await read(response) };
+      if (response.ok) return { got: await read(response, counted(response)) };
       await response.body?.cancel();
       if (response.status === 401) access.forget(session);
       return { why: `HTTP ${response.status}`, isUnknown: response.status === 404 };
     } catch (thrown) {
       const cause = thrown instanceof Error && thrown.cause ? `: ${messageOf(thrown.cause)}` : '';
       return { why: `${messageOf(thrown)}${cause}`, isUnknown: false };
+    } finally {
+      silence.end();
+      receiving.giveBack(taken);
     }
   }
+}
+
+/** Aborts when nothing was heard for a time. */
+class Silence {
+  readonly #aborting = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(longestMs: number) {
+    const why = new Error(`nothing came for ${longestMs / 1_000} s`);
+    this.#timer = setTimeout(() => this.#aborting.abort(why), longestMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#aborting.signal;
+  }
+
+  heard(): void {
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function totalOf(response: Response): number {
+  const [, total] = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '') ?? [];
+  if (total === undefined) throw new Error('it did not say how much there is');
+  return Number(total);
 }

@@ -53,7 +53,9 @@ export class FakeHub {
           const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
           if (!range) return response.writeHead(200).end(request.method === 'HEAD' ? undefined : bytes);
           hub.ranges.push([Number(range[1]), Number(range[2]) + 1]);
-          return response.writeHead(206).end(bytes.subarray(Number(range[1]), Number(range[2]) + 1));
+          const part = bytes.subarray(Number(range[1]), Number(range[2]) + 1);
+          const last = Number(range[1]) + part.length - 1;
+          return response.writeHead(206, { 'content-range': `bytes ${range[1]}-${last}/${bytes.length}` }).end(part);
         },
         () => response.writeHead(404).end(),
       );

@@ -1,11 +1,8 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import { sha256Hex } from '@starling/shared/words.ts';
 import type { AgentRequests } from './agent-requests.ts';
 import type { AgentSessions } from './agent-sessions.ts';
-import { parseByteRange } from './byte-range.ts';
+import { type FileSender, say } from './file-sender.ts';
 
 export interface ServedBytes {
   manifest(digest: string): { path: string } | 'pulling' | undefined;
@@ -18,6 +15,7 @@ export interface RequestOptions {
   sessions: AgentSessions;
   posts: AgentRequests;
   bytes: ServedBytes;
+  files: FileSender;
   /** What `/healthz` answers. */
   health: () => object;
   /** What `/metrics` answers. */
@@ -56,10 +54,10 @@ export async function answer(
   const name = digest as string;
   if (isShort) {
     const found = await options.bytes.shortManifest(name, digestsIn(request.url));
-    return sendFound(request, response, path, found);
+    return sendFound(request, response, { path, found, files: options.files });
   }
   const found = kind === 'manifests' ? options.bytes.manifest(name) : options.bytes.pack(name);
-  await sendFound(request, response, path, found, name);
+  await sendFound(request, response, { path, found, files: options.files, digest: name });
 }
 
 const mostDigests = 16;
@@ -69,63 +67,27 @@ function digestsIn(url = '/'): string[] {
   return given.split(',', mostDigests).filter((digest) => sha256Hex.safeParse(digest).success);
 }
 
+interface Found {
+  path: string;
+  found: { path: string } | 'pulling' | undefined;
+  files: FileSender;
+  digest?: string;
+}
+
 async function sendFound(
   request: IncomingMessage,
   response: ServerResponse,
-  path: string,
-  found: { path: string } | 'pulling' | undefined,
-  digest?: string,
+  { path, found, files, digest }: Found,
 ): Promise<void> {
   if (found === undefined) return say(response, 404, `no version key names ${path}`);
   if (found === 'pulling') {
     response.setHeader('retry-after', '1');
     return say(response, 503, `${path} is being pulled to this hub`);
   }
-  await sendFile(request, response, found.path, digest);
-}
-
-async function sendFile(
-  request: IncomingMessage,
-  response: ServerResponse,
-  path: string,
-  digest: string | undefined,
-): Promise<void> {
-  const size = await stat(path).then(
-    (found) => found.size,
-    () => undefined,
-  );
-  if (size === undefined) return say(response, 404, 'it was let go of a moment ago');
-  const etag = digest && `"${digest}"`;
-  const isRangeOfThis = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
-  const range = isRangeOfThis ? parseByteRange(request.headers.range, size) : undefined;
-  response.setHeader('accept-ranges', 'bytes');
-  if (range === 'unsatisfiable') {
-    response.setHeader('content-range', `bytes */${size}`);
-    return say(response, 416, `there are ${size} bytes`);
-  }
-  const { start, end } = range ?? { start: 0, end: size };
-  if (range) response.setHeader('content-range', `bytes ${start}-${end - 1}/${size}`);
-  response.writeHead(range ? 206 : 200, {
-    'content-type': 'application/octet-stream',
-    'content-length': end - start,
-    ...(etag ? { 'cache-control': 'private, max-age=31536000, immutable', etag } : { 'cache-control': 'no-store' }),
-  });
-  if (request.method === 'HEAD' || start === end) {
-    response.end();
-    return;
-  }
-  // The client may leave at any moment, which is no error of ours; its socket is gone then.
-  await pipeline(createReadStream(path, { start, end: end - 1, highWaterMark: 256 * 1024 }), response).catch(() =>
-    response.destroy(),
-  );
+  await files.send(request, response, found.path, digest);
 }
 
 function sendJson(response: ServerResponse, body: object): void {
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   response.end(`${JSON.stringify(body)}\n`);
-}
-
-function say(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
-  response.end(`${text}\n`);
 }

@@ -10,11 +10,13 @@ import { buildsNamedBy, swarmSecretsOf, type VersionKey } from '@starling/shared
 import { LaneKeys } from '@starling/swarm/lane-keys.ts';
 import { openSwarm } from '@starling/swarm/open-swarm.ts';
 import type { Swarm } from '@starling/swarm/swarm.ts';
+import { TokenBucket } from '@starling/swarm/token-bucket.ts';
 import { WebSocketServer } from 'ws';
 import { Loop } from '../lib/loop.ts';
 import { AgentRequests } from './agent-requests.ts';
 import { AgentSessions } from './agent-sessions.ts';
 import { Agents } from './agents.ts';
+import { FileSender } from './file-sender.ts';
 import { answer } from './http-requests.ts';
 import { KnownKeys } from './known-keys.ts';
 import type { HubOptions, RunningHub } from './ports.ts';
@@ -46,13 +48,14 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const { host, port, maxConnections = maxSwarmConnections, encryption: mode = 'off', upload } = options.swarm;
   const laneKeys = new LaneKeys();
   const trust = new SwarmTrust(options.clock, options.log);
+  const sending = new TokenBucket(() => upload && rateAt(upload, options.clock.now()));
   const swarm = await openSwarm({
     ...{ host, port, maxConnections, encryption: { mode, keys: laneKeys } },
-    sendRate: () => upload && rateAt(upload, options.clock.now()),
+    sending,
     onUnproven: (unproven) => trust.refused(unproven),
   });
   try {
-    return await new Hub(options, swarm, laneKeys, trust).start();
+    return await new Hub(options, swarm, laneKeys, trust, new FileSender(sending.line())).start();
   } catch (thrown) {
     await swarm.close();
     throw thrown;
@@ -82,7 +85,7 @@ class Hub implements RunningHub {
   /** Why the key store cannot be followed, and since when. */
   #keysTrouble: { why: string; since: Date } | undefined;
 
-  constructor(options: HubOptions, swarm: Swarm, laneKeys: LaneKeys, trust: SwarmTrust) {
+  constructor(options: HubOptions, swarm: Swarm, laneKeys: LaneKeys, trust: SwarmTrust, files: FileSender) {
     const { name, region, dataDir, blobs, control, clock, log, trusted } = options;
     const { rackDownload } = options.swarm;
     this.#options = options;
@@ -161,6 +164,7 @@ class Hub implements RunningHub {
       answer(request, response, {
         sessions: this.#sessions,
         posts,
+        files,
         bytes: {
           manifest: (digest) => this.#shelf.manifest(digest) ?? this.#unknown(),
           shortManifest: async (digest, has) => (await this.#shelf.shortManifest(digest, has)) ?? this.#unknown(),
