@@ -199,6 +199,14 @@ describe('the machines of a deployment', () => {
     expect((await states({})).toSorted()).toEqual((await states({ order: 'worst' })).toSorted());
   });
 
+  it('are all counted when it is over, also those that were away and never said a word', async () => {
+    await test.database.execute(sql`update deployments set status = 'SUCCEEDED' where id = ${id}`);
+    expect((await admin().deployments.get.query({ id })).regions).toMatchObject([
+      { region: 'eu', machines: 7, done: 2, failed: 1, offline: 2, inProgress: 2, waiting: 0, notReached: 0 },
+      { region: 'us', machines: 4, done: 0, failed: 1, offline: 0, inProgress: 3, waiting: 0, notReached: 0 },
+    ]);
+  });
+
   it.each([1, 2, 4, 11])('page by page, %i at a time, and by state, region and name', async (limit) => {
     const all = (await read({ order: 'worst' })).map(({ machine: name }) => name);
     const found: string[] = [];

@@ -29,7 +29,10 @@ export async function deploymentMachinesByRegion(
   deployment: Pick<typeof deployments.$inferSelect, 'id' | 'status'>,
 ): Promise<RegionProgress[]> {
   // Once a deployment has ended, what became of each machine stays as it was told, wherever the machine is now.
-  const online = deployment.status === 'RUNNING' ? isOnline : sql`(${isOnline} or dm.step in ('COMMITTED', 'FAILED'))`;
+  const online =
+    deployment.status === 'RUNNING'
+      ? isOnline
+      : sql`(${isOnline} or coalesce(dm.step in ('COMMITTED', 'FAILED'), false))`;
   const rows = await database.execute(sql`
     select r.name as region,
       count(m.id)::int as machines,
