@@ -116,7 +116,9 @@ export function needs(permission: Permission, scope: Scope) {
         fix: 'Sign in to the console, or give the CLI a token.',
       });
     }
-    const project = caller.kind === 'person' ? await scope.projectOf(await getRawInput(), ctx) : undefined;
+    // A call that says nothing may have an empty body, which is no JSON; where an input is needed the procedure refuses it.
+    const input = () => getRawInput().catch(() => undefined);
+    const project = caller.kind === 'person' ? await scope.projectOf(await input(), ctx) : undefined;
     if (!mayDo(caller, permission, project)) throw forbidden(caller, permission, project);
     return next({ ctx: { ...ctx, caller } });
   });
