@@ -16,7 +16,7 @@ export function freezeCommand(open: OpenSession): Command {
     .action(async (_options: object, command: Command) => {
       const session = open(command);
       const rows = await (await session.api()).freezes.list.query();
-      const day = (text: string | null) => text?.slice(0, 16).replace('T', ' ') ?? 'lifted';
+      const day = (text: string | null) => text?.slice(0, 16).replace('T', ' ') ?? 'it is lifted';
       session.print(rows, () =>
         formatTable(
           [
