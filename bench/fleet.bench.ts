@@ -13,6 +13,9 @@ import { startWorld, until } from './fleet/world.ts';
 // itself and holds its own connection, then one build is deployed to all of them, in waves. The agents are simulated,
 // thousands in a process, because what is measured is the servers.
 
+/** Agents that one process plays. */
+const perPlayer = 12_000;
+const signInsAtOnce = 16;
 /** A canary, a part, and everybody. */
 const waves = [{ fraction: '1%' }, { fraction: '20%' }, { fraction: '100%' }];
 
@@ -37,35 +40,49 @@ export async function run(commandLine: string[]): Promise<void> {
     Array.from({ length: hubs }, (_, index) => `region-${index + 1}`),
   );
   const fleets: ChildProcess[] = [];
+  /** How long each part took: what is measured, and what comes before it. */
+  const took: Record<string, number> = {};
+  let markedAt = beganAt;
+  const mark = (part: string) => {
+    took[`${part}_seconds`] = Number(((Date.now() - markedAt) / 1_000).toFixed(1));
+    say(`${part}: ${took[`${part}_seconds`]} s`);
+    markedAt = Date.now();
+  };
   try {
     const build = await buildRecipe(
       world,
       'hello',
       'version: 1\nbuild: { command: "mkdir out && date > out/stamp", artifact: out }\n',
     );
+    mark('prepare');
     const pids = world.regions.map(({ hub }) => hub.pid!);
     const empty = pids.map((pid) => memoryOf(pid).nowKib);
     const perHub = world.regions.map((_, index) => Math.floor(agents / hubs) + (index < agents % hubs ? 1 : 0));
 
     const cpuBefore = pids.map(cpuSecondsOf);
-    const connectingFrom = Date.now();
     for (const [index, region] of world.regions.entries()) {
-      const order: SimulatedAgentsOrder = {
-        hubUrl: region.hubUrl,
-        region: region.name,
-        count: perHub[index]!,
-        localAddresses: localAddresses(index, perHub[index]!),
-        racks: Math.max(1, Math.round(perHub[index]! / 40)),
-        atOnce: 16,
-        identityKeyFile: world.secrets.identityKey,
-        fetchMs: [2_000, Number(values['fetch-seconds']) * 1_000],
-        probeMs: 10_000,
-      };
-      const file = join(data, `${region.name}.json`);
-      await writeFile(file, JSON.stringify(order));
-      fleets.push(fork(new URL('./fleet/simulated-agents.ts', import.meta.url), [file], { execArgv: [] }));
+      const players = Math.ceil(perHub[index]! / perPlayer);
+      for (let player = 0; player < players; player += 1) {
+        const first = Math.floor((perHub[index]! * player) / players) + 1;
+        const count = Math.floor((perHub[index]! * (player + 1)) / players) - first + 1;
+        const order: SimulatedAgentsOrder = {
+          hubUrl: region.hubUrl,
+          region: region.name,
+          first,
+          count,
+          localAddresses: localAddresses(fleets.length, count),
+          racks: Math.max(1, Math.round(perHub[index]! / 40)),
+          atOnce: Math.ceil(signInsAtOnce / players),
+          identityKeyFile: world.secrets.identityKey,
+          fetchMs: [2_000, Number(values['fetch-seconds']) * 1_000],
+          probeMs: 10_000,
+        };
+        const file = join(data, `${region.name}-${player}.json`);
+        await writeFile(file, JSON.stringify(order));
+        fleets.push(fork(new URL('./fleet/simulated-agents.ts', import.meta.url), [file], { execArgv: [] }));
+      }
     }
-    const states = () => Promise.all(fleets.map(stateOf));
+    const states = () => Promise.all(fleets.map((fleet) => asked<SimulatedAgentsState>(fleet, 'state')));
     const sum = (
       all: SimulatedAgentsState[],
       field: 'sentAgain' | 'welcomed' | 'closed' | 'reportsSent' | 'reportsAccepted' | 'peersFrames',
@@ -84,7 +101,7 @@ export async function run(commandLine: string[]): Promise<void> {
       1_800,
       1_000,
     );
-    const connectSeconds = (Date.now() - connectingFrom) / 1_000;
+    mark('connect');
     await until(
       'control knows every machine',
       async () =>
@@ -92,17 +109,16 @@ export async function run(commandLine: string[]): Promise<void> {
       600,
       1_000,
     );
+    mark('known');
     const signInCpu = pids.reduce((total, pid, index) => total + cpuSecondsOf(pid) - cpuBefore[index]!, 0);
-    say(`connected in ${connectSeconds.toFixed(1)} s`);
 
     // At rest: pulses every ten seconds, and "still there" for control.
     const rest = await costDuring(pids, async () => new Promise((resolve) => setTimeout(resolve, 15_000)));
+    mark('at_rest');
     const atRest = pids.map((pid) => memoryOf(pid).nowKib);
 
     let deployment = 0;
-    let seconds = 0;
     const busy = await costDuring([...pids, world.control.pid!], async () => {
-      const from = Date.now();
       deployment = (await world.api.deployments.deploy.mutate({ project: 'hello', build, rollout: { waves } })).id;
       await until(
         'the deployment has ended',
@@ -118,7 +134,7 @@ export async function run(commandLine: string[]): Promise<void> {
         1_800,
         500,
       );
-      seconds = (Date.now() - from) / 1_000;
+      mark('deployment');
       await until(
         'every report is accepted',
         async () => {
@@ -129,10 +145,12 @@ export async function run(commandLine: string[]): Promise<void> {
         500,
       );
     });
+    mark('accepted');
     const { status } = await world.api.deployments.get.query({ id: deployment });
     if (status !== 'SUCCEEDED') throw new Error(`the deployment is ${status}`);
     const all = await states();
-    const told = all.flatMap((one) => one.told[deployment] ?? []).toSorted((a, b) => a - b);
+    const toldBy = await Promise.all(fleets.map((fleet) => asked<Record<number, number[]>>(fleet, 'told')));
+    const told = toldBy.flatMap((one) => one[deployment] ?? []).toSorted((a, b) => a - b);
     const at = (share: number) => told[Math.min(told.length - 1, Math.floor(told.length * share))]! / 1_000;
     const peaks = pids.map((pid) => memoryOf(pid).peakKib);
     const round = (value: number, digits = 2) => Number(value.toFixed(digits));
@@ -155,13 +173,12 @@ export async function run(commandLine: string[]): Promise<void> {
       cpu_cores_all_hubs: round(busy.cores.slice(0, hubs).reduce((total, one) => total + one, 0)),
       cpu_cores_control: round(busy.cores.at(-1)!),
       cpu_ms_per_sign_in: round((signInCpu / agents) * 1_000),
-      connect_seconds: round(connectSeconds, 1),
       reports: sum(all, 'reportsAccepted'),
       reports_sent_again: sum(all, 'sentAgain'),
       connections_lost: sum(all, 'closed'),
       peer_lists: sum(all, 'peersFrames'),
-      deployment_seconds: round(seconds, 1),
       waves: waves.length,
+      ...took,
       driver_peak_mb: Math.round(Math.max(...fleets.map(({ pid }) => memoryOf(pid!).peakKib)) / 1024),
       bench_seconds: Math.round((Date.now() - beganAt) / 1_000),
     };
@@ -176,16 +193,16 @@ export async function run(commandLine: string[]): Promise<void> {
 }
 
 /** On Linux all of 127/8 is this machine. A port is found slowly once half of those of an address are taken. */
-function localAddresses(hub: number, agents: number): string[] {
+function localAddresses(player: number, agents: number): string[] {
   if (process.platform !== 'linux') return [];
-  return Array.from({ length: Math.ceil(agents / 6_000) }, (_, index) => `127.1.${hub + 1}.${index + 1}`);
+  return Array.from({ length: Math.ceil(agents / 6_000) }, (_, index) => `127.1.${player + 1}.${index + 1}`);
 }
 
-function stateOf(fleet: ChildProcess): Promise<SimulatedAgentsState> {
+function asked<T>(fleet: ChildProcess, question: 'state' | 'told'): Promise<T> {
   return new Promise((resolve, reject) => {
     if (!fleet.connected) return reject(new Error('the simulated agents ended'));
-    fleet.once('message', (state) => resolve(state as SimulatedAgentsState));
-    fleet.send('state');
+    fleet.once('message', (answer) => resolve(answer as T));
+    fleet.send(question);
   });
 }
 

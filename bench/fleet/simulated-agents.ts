@@ -1,18 +1,21 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { answerChallenge, publicKeyOf } from '@starling/shared/agent-identity.ts';
 import { hubProtocolVersion, type MachineReport } from '@starling/shared/hub-protocol.ts';
-import { generateSigningKey, Signer } from '@starling/shared/signing.ts';
+import { Signer } from '@starling/shared/signing.ts';
 import { targetFor, type VersionKey } from '@starling/shared/version-key.ts';
 import { LightSocket } from './light-socket.ts';
 
-// Thousands of agents of one hub in one process: each has a key and a credential of its own, proves itself, opens its own
+// Some thousands of the agents of one hub in one process: each has a key and a credential of its own, proves itself, opens its own
 // connection, says hello, and does what it is told in the steps and frames of a real agent - without a disk, a swarm or a
 // program. Told what to do in a file, asked over IPC.
 
 export interface SimulatedAgentsOrder {
   hubUrl: string;
   region: string;
+  /** These of the hub's agents, by number from 1. */
+  first: number;
   count: number;
   racks: number;
   /** Addresses of this end; taken in turns. */
@@ -29,8 +32,6 @@ export interface SimulatedAgentsState {
   welcomed: number;
   closed: number;
   lastWhy: string;
-  /** By deployment: when each agent was told, in milliseconds after the key was issued. */
-  told: Record<number, number[]>;
   reportsSent: number;
   reportsAccepted: number;
   sentAgain: number;
@@ -41,12 +42,13 @@ export interface SimulatedAgentsState {
 const order = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as SimulatedAgentsOrder;
 const hubUrl = new URL(order.hubUrl);
 const signer = new Signer('agent-credential', readFileSync(order.identityKeyFile, 'utf8'));
+/** By deployment: when each agent was told, in milliseconds after the key was issued. */
+const told: Record<number, number[]> = {};
 const http = new Agent({ keepAlive: true, maxSockets: order.atOnce });
 const state: SimulatedAgentsState = {
   welcomed: 0,
   closed: 0,
   lastWhy: '',
-  told: {},
   reportsSent: 0,
   reportsAccepted: 0,
   sentAgain: 0,
@@ -123,17 +125,18 @@ class SimulatedAgent {
   }
 
   async connect(): Promise<void> {
-    const { privatePem } = generateSigningKey();
+    // Not as text, which takes longer to write and read than all that is done with it.
+    const { privateKey } = generateKeyPairSync('ed25519');
     const unsigned = {
       format: 1 as const,
       machine: this.#machine,
       region: order.region,
-      publicKey: publicKeyOf(privatePem),
+      publicKey: publicKeyOf(privateKey),
       issuedAt: 1,
     };
     const credential = signer.sign(unsigned);
     const { body: challenge } = await post('/agents/challenge', {});
-    const proof = answerChallenge(privatePem, this.#machine, challenge as { hub: string; nonce: string });
+    const proof = answerChallenge(privateKey, this.#machine, challenge as { hub: string; nonce: string });
     const opened = await post('/agents/session', { credential, nonce: challenge.nonce, signature: proof });
     if (opened.status !== 200) throw new Error(`no session: ${opened.status} ${JSON.stringify(opened.body)}`);
     await new Promise<void>((resolve, reject) => {
@@ -188,7 +191,7 @@ class SimulatedAgent {
     const target = targetFor(key, this.#machine);
     if (!target || target.deployment === this.#deployment) return;
     this.#deployment = target.deployment;
-    (state.told[target.deployment] ??= []).push(Date.now() - key.issuedAt);
+    (told[target.deployment] ??= []).push(Date.now() - key.issuedAt);
     void this.#update(key.project, target.build, target.deployment, target.manifestDigest.slice(0, 40));
   }
 
@@ -250,13 +253,14 @@ setInterval(() => {
 
 process.on('message', (message) => {
   if (message === 'state') process.send?.(state);
+  if (message === 'told') process.send?.(told);
 });
 process.on('disconnect', () => process.exit(0));
 
-let next = 0;
+let next = order.first - 1;
 await Promise.all(
   Array.from({ length: order.atOnce }, async () => {
-    while (next < order.count) {
+    while (next < order.first - 1 + order.count) {
       next += 1;
       const agent = new SimulatedAgent(next);
       agents.push(agent);

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 
 // How many simulated agents this machine can carry, by its limits. Every connection is two sockets: one in the process of the
-// hub, one in the process that plays its agents.
+// hub, one in a process that plays its agents. The hub has one process, so its files are what counts; players may be many.
 
-/** Files of a process that are no agents' connections, with some to spare. */
-const otherFiles = 600;
+/** Files of a hub that are no agents' connections, with some to spare: a hub without agents was found to have 36. */
+const otherFiles = 100;
 /** What one hub is to carry: the aim that is measured. */
 const aimPerHub = 20_000;
 /** What a connection was found to take in all: at the hub, at the simulated agent, and in the kernel for two sockets. */

@@ -39,9 +39,9 @@ export const sessionAnswer = z.object({ session: z.string().min(1).max(200), exp
 export const sessionRefusals = ['REVOKED', 'NOT_TRUSTED', 'WRONG_REGION', 'BAD_PROOF', 'NOT_READY'] as const;
 export type SessionRefusal = (typeof sessionRefusals)[number];
 
-/** The public half of a private key (PEM), as credentials hold it. Throws when it is not an Ed25519 key. */
-export function publicKeyOf(privatePem: string): string {
-  const key = createPublicKey(createPrivateKey(privatePem));
+/** The public half of a private key (PEM, or read already), as credentials hold it. Throws when it is not an Ed25519 key. */
+export function publicKeyOf(privateKey: string | KeyObject): string {
+  const key = createPublicKey(typeof privateKey === 'string' ? createPrivateKey(privateKey) : privateKey);
   if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('the key of an agent must be an Ed25519 key');
   return key.export({ type: 'spki', format: 'der' }).toString('base64');
 }
@@ -60,9 +60,13 @@ export function readCredential(candidate: unknown, trusted: TrustedKeys): AgentC
   return trusted.refusal(candidate as AgentCredential) ?? parsed.data;
 }
 
-/** The agent's answer to a challenge. */
-export function answerChallenge(privatePem: string, machine: string, { hub, nonce }: AgentChallenge): Signature {
-  return new Signer('agent-session', privatePem).sign({ hub, nonce, machine }).signature;
+/** The agent's answer to a challenge, with its private key (PEM, or read already). */
+export function answerChallenge(
+  privateKey: string | KeyObject,
+  machine: string,
+  { hub, nonce }: AgentChallenge,
+): Signature {
+  return new Signer('agent-session', privateKey).sign({ hub, nonce, machine }).signature;
 }
 
 /** Whether whoever answered the challenge holds the key of the credential. */

@@ -32,22 +32,23 @@ export function keyIdOf(publicKey: KeyObject): string {
     .slice(0, 16);
 }
 
-/** Signs documents of one kind. Throws when `privatePem` is not an Ed25519 private key. */
+/** Signs documents of one kind. Throws when the key (PEM, or read already) is not an Ed25519 private key. */
 export class Signer {
   readonly keyId: string;
-  /** For whoever is to trust what is signed. */
-  readonly publicPem: string;
   readonly #privateKey: KeyObject;
   readonly #kind: DocumentKind;
 
-  constructor(kind: DocumentKind, privatePem: string) {
-    this.#privateKey = createPrivateKey(privatePem);
-    if (this.#privateKey.asymmetricKeyType !== 'ed25519')
+  constructor(kind: DocumentKind, privateKey: string | KeyObject) {
+    this.#privateKey = typeof privateKey === 'string' ? createPrivateKey(privateKey) : privateKey;
+    if (this.#privateKey.type !== 'private' || this.#privateKey.asymmetricKeyType !== 'ed25519')
       throw new TypeError('a signing key must be an Ed25519 private key');
     this.#kind = kind;
-    const publicKey = createPublicKey(this.#privateKey);
-    this.keyId = keyIdOf(publicKey);
-    this.publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    this.keyId = keyIdOf(createPublicKey(this.#privateKey));
+  }
+
+  /** For whoever is to trust what is signed. */
+  get publicPem(): string {
+    return createPublicKey(this.#privateKey).export({ type: 'spki', format: 'pem' }).toString();
   }
 
   sign<T extends object>(document: T): T & { signature: Signature } {
