@@ -98,6 +98,7 @@ export async function openProject(name: string, options: ProjectOptions): Promis
     baseCopy: config.baseCopies[name],
     prepared: undefined,
     prunePacks: options.prunePacks,
+    newest: () => machine.newest,
     note,
     progress: (progress) => {
       lastProgress = { type: 'progress', progress: { project: name, ...progress } };

@@ -12,10 +12,18 @@ export interface HealthWindow {
   deadlineMs: number;
 }
 
+/** Something newer than the update whose health is waited for. */
+export interface Overtaking {
+  /** Why the update is given up for it, of a program that is healthy at this moment or not; undefined when it is not. */
+  reason: (isHealthy: boolean) => string | undefined;
+  /** Aborted when that may have changed. */
+  changed: () => AbortSignal;
+}
+
 /**
  * Waits until a program has been healthy for the whole of `minHealthyTimeMs`. Resolves to undefined then, or to a
  * sentence that says why it is not: it exited (at once), or the deadline passed and how the last failed probe
- * failed. Without a program (a build that is only unpacked) one probe that passes is enough. Rejects with Aborted.
+ * failed, or it was overtaken. Without a program (a build that is only unpacked) one probe that passes is enough. Rejects with Aborted.
  */
 export async function untilHealthy(
   target: ProbeTarget,
@@ -23,6 +31,7 @@ export async function untilHealthy(
   { intervalMs, minHealthyTimeMs, deadlineMs }: HealthWindow,
   clock: Clock,
   signal: AbortSignal,
+  overtaking?: Overtaking,
 ): Promise<string | undefined> {
   const ended = new AbortController();
   const working = AbortSignal.any([signal, ended.signal]);
@@ -41,6 +50,7 @@ export async function untilHealthy(
     let healthySince: number | undefined;
     let lastFailure = 'no probe passed';
     for (;;) {
+      const changed = overtaking?.changed();
       const failure = await probe(target, working);
       throwIfAborted(signal);
       if (exit) return `the program ${exit.text} before it was healthy${exit.remark ? `\nIt ${exit.remark}.` : ''}`;
@@ -51,10 +61,15 @@ export async function untilHealthy(
         healthySince = undefined;
         lastFailure = failure;
       }
+      const overtaken = overtaking?.reason(failure === undefined);
+      if (overtaken !== undefined) return failure === undefined ? overtaken : `${overtaken}: ${failure}`;
       const left = deadline - clock.now();
       if (left <= 0) return `not healthy within ${formatDuration(deadlineMs)}: ${lastFailure}`;
       const untilDone = healthySince === undefined ? left : healthySince + minHealthyTimeMs - clock.now();
-      await clock.sleep(Math.max(1, Math.min(intervalMs, left, untilDone)), working);
+      await clock.sleep(
+        Math.max(1, Math.min(intervalMs, left, untilDone)),
+        changed ? AbortSignal.any([working, changed]) : working,
+      );
       throwIfAborted(signal);
     }
   } finally {

@@ -56,6 +56,7 @@ export class ProjectMachine {
   #ended: MachineEvent | undefined;
   #wanted: { desired: Desired | null } | undefined;
   #crashLoop: string | undefined;
+  #remembered = new AbortController();
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
@@ -66,6 +67,11 @@ export class ProjectMachine {
 
   get situation(): Situation {
     return this.#situation;
+  }
+
+  /** What the newest key told, and when that changes. */
+  get newest(): { desired: Desired | null; changed: AbortSignal } {
+    return { desired: this.#situation.desired, changed: this.#remembered.signal };
   }
 
   start(): void {
@@ -131,7 +137,10 @@ export class ProjectMachine {
     const before = this.#situation;
     const { next, entered } = transition(before, event);
     if (!entered) {
-      if (JSON.stringify(next) !== JSON.stringify(before)) await this.#enter(next);
+      if (JSON.stringify(next) === JSON.stringify(before)) return;
+      await this.#enter(next);
+      this.#remembered.abort();
+      this.#remembered = new AbortController();
       return;
     }
     await this.#leaveStep();

@@ -4,7 +4,8 @@ import { maxEarlier, type Situation, sameBuild } from './situation.ts';
 
 // An update goes left to right through the columns. Up to STAGED the old program runs untouched, so a newer key
 // just begins anew. From STOPPING on a newer key is only remembered (`keep`): the machine first commits or reverts,
-// so that it is never left between two builds, and looks at the newest key when it is at rest again.
+// so that it is never left between two builds, and looks at the newest key when it is at rest again. PROBING ends sooner when
+// that key goes back, or when the program is not well: `steps/probing.ts`.
 
 type Entry = MachineStep | 'keep' | undefined;
 const keep = 'keep';

@@ -62,6 +62,7 @@ beforeEach(async () => {
     baseCopy: undefined,
     prepared: undefined,
     prunePacks: async () => undefined,
+    newest: () => ({ desired: null, changed: new AbortController().signal }),
     note: (detail) => notes.push(detail),
     progress: ({ bytesDone }) => progress.push(bytesDone),
   };

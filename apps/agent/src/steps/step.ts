@@ -8,7 +8,7 @@ import type { HubBytes } from '../fetch/hub-bytes.ts';
 import type { PackSwarms } from '../fetch/pack-swarms.ts';
 import type { PreparedUpdate } from '../fetch/update.ts';
 import type { MachineEvent } from '../machine/events.ts';
-import type { Situation } from '../machine/situation.ts';
+import type { Desired, Situation } from '../machine/situation.ts';
 import type { ProjectLayout } from '../slots/layout.ts';
 import type { SlotStore } from '../slots/slot-store.ts';
 import { confinement, ownUser } from '../supervise/confinement.ts';
@@ -45,6 +45,8 @@ export interface StepContext {
   prepared: { manifestDigest: string; update: PreparedUpdate } | undefined;
   /** Deletes the packs that no project's slots need. */
   prunePacks: () => Promise<void>;
+  /** What the newest key tells, which a step that must come to an end only looks at; the signal says when it changes. */
+  newest: () => { desired: Desired | null; changed: AbortSignal };
   /** Reports what the step waits for or met, without leaving it. */
   note: (detail: string) => void;
   progress: (progress: Omit<FetchProgress, 'project'>) => void;
