@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { startOf } from '@starling/host/process-mark.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentConfig } from './config.ts';
+import { SystemdStarter } from './supervise/systemd-starter.ts';
 import { unitText } from './supervise/systemd-unit.ts';
 import { forAll, longWatched, plainRun, sampleKey } from './testing/sample-build.ts';
 import { eventually, Scene } from './testing/scene.ts';
@@ -48,6 +49,15 @@ LimitNOFILE=64
 TasksMax=9
 `);
   });
+});
+
+it('a unit that the kernel ended for its memory is told so, with its limit', async () => {
+  const systemctl: [string, ...string[]] = ['/bin/echo', 'Result=oom-kill\nExecMainCode=2\nExecMainStatus=9\n'];
+  const starter = new SystemdStarter({ project: 'hello', unitsFolder: '/nowhere', systemctl });
+  expect(await starter.howItEnded({ memoryBytes: 64 * 2 ** 20 })).toEqual({
+    text: 'was ended for using more memory than its limit of 64.0 MiB',
+  });
+  expect(await starter.howItEnded(undefined)).toEqual({ text: 'was ended for using more memory than there is' });
 });
 
 describe('with STARLING_RUNNER=systemd, an agent', { timeout: 30_000 }, () => {
