@@ -9,7 +9,7 @@ import { eventually, Scene } from './testing/scene.ts';
 // The update waits for health for an hour: without the newer key none of these would come to an end.
 const anHour = 3_600_000;
 
-describe('a key that comes while a build is probed', { timeout: 30_000 }, () => {
+describe('a key that comes while a build is probed', { timeout: 60_000 }, () => {
   let scene: Scene;
   beforeEach(async () => {
     scene = await Scene.open();
