@@ -21,6 +21,7 @@ export interface StarlingUnderTest extends LocalStarling {
 
 export interface UnderTestOptions {
   machinesPerRegion?: number;
+  regions?: readonly string[];
   settings?: Record<string, string>;
   data?: string;
 }
