@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { messageOf } from '@starling/shared/errors.ts';
 import { type HubFrame, hubProtocolVersion, type SwarmPeer } from '@starling/shared/hub-protocol.ts';
+import { isReadableOnTheWay } from '@starling/shared/loopback.ts';
 import { isOpen, waitsForWindow } from '@starling/shared/maintenance.ts';
 import { generateSigningKey } from '@starling/shared/signing.ts';
 import { swarmSecretsOf, type VersionKey } from '@starling/shared/version-key.ts';
@@ -145,6 +146,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   for (const name of known) await projectOf(name);
   takeBackOwnBuild();
   for (const key of keys.all()) await follow(key);
+  if (isReadableOnTheWay(config.hubUrl) && config.swarmEncryption !== 'off')
+    log.warn(
+      { hub: config.hubUrl },
+      'the hub is spoken to in plain HTTP: whoever reads along on this network can take part in its swarms, and use the session of this machine. Give the hub a certificate, and this machine an https:// address of it',
+    );
   packs.start();
   sender.start();
   connection.start();

@@ -87,6 +87,36 @@ describe('where a hub reads version keys', () => {
   });
 });
 
+describe('where a hub listens', () => {
+  const at = (more: Record<string, string>) => hub({ ...database, ...more });
+  const elsewhere = { STARLING_HOST: '0.0.0.0' };
+  const pair = { STARLING_TLS_CERT_FILE: '/hub.pem', STARLING_TLS_KEY_FILE: '/hub.key' };
+
+  it.each([
+    {},
+    { STARLING_HOST: '::1' },
+    { ...elsewhere, ...pair },
+    { ...elsewhere, STARLING_TLS: 'off' },
+    { ...elsewhere, STARLING_BEHIND_PROXY: '10.0.0.7,10.1.0.0/16' },
+  ])('may be %j', (more) => {
+    expect(at(more).STARLING_HOST).toBe(more.STARLING_HOST ?? '127.0.0.1');
+  });
+
+  it.each([
+    [
+      elsewhere,
+      'STARLING_HOST: is not loopback: set STARLING_TLS_CERT_FILE, STARLING_BEHIND_PROXY or STARLING_TLS=off',
+    ],
+    [{ STARLING_TLS_KEY_FILE: '/hub.key' }, 'STARLING_TLS_KEY_FILE: must be set beside the other of the two'],
+    [{ ...pair, STARLING_TLS: 'off' }, 'STARLING_TLS: is off, and a certificate is named'],
+    [{ STARLING_TLS: 'auto' }, 'STARLING_TLS'],
+    [{ STARLING_BEHIND_PROXY: 'balancer' }, 'STARLING_BEHIND_PROXY: expected addresses or ranges'],
+    [{ STARLING_BEHIND_PROXY: '10.0.0.0/99' }, 'STARLING_BEHIND_PROXY: expected addresses or ranges'],
+  ])('may not be %j', (more, message) => {
+    expect(() => at(more)).toThrow(message);
+  });
+});
+
 describe('a worker', () => {
   const worker = (more: Record<string, string>) =>
     readConfig('worker', {

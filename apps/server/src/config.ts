@@ -5,10 +5,12 @@ import { byteRate } from '@starling/shared/byte-rate.ts';
 import { byteSize } from '@starling/shared/byte-size.ts';
 import { parseDuration } from '@starling/shared/durations.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
+import { isLoopback } from '@starling/shared/loopback.ts';
 import { allProjects, type Grant } from '@starling/shared/permissions.ts';
 import { labels } from '@starling/shared/project-settings.ts';
 import { machineId, roles as personRoles, projectName, regionName } from '@starling/shared/words.ts';
 import { z } from 'zod';
+import { among } from './hub/caller-address.ts';
 import { etcdUrlForm, parseEtcdUrl } from './version-keys/etcd-url.ts';
 
 // The only place of the server that reads the environment. Secrets come as files, so that they show in no process list.
@@ -70,6 +72,14 @@ const labelList = z
 
 /** `10.0.0.7,10.1.0.0/16`: the proxies in front of us, or `any`. */
 const proxies = z.string().transform((text) => (text === 'any' ? true : text.split(',').map((part) => part.trim())));
+/** The same, where only addresses and ranges of them are known. */
+const proxyAddresses = proxies.superRefine((found, context) => {
+  try {
+    if (found !== true) among(found);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'expected addresses or ranges such as "10.1.0.0/16", or "any"' });
+  }
+});
 /** `platform=admin shop-devs=deployer@shop`: which group of the provider gives which role, in all projects or in one. */
 const rolesOfGroups = z.string().transform((text, context) => {
   const groups = new Map<string, Grant[]>();
@@ -127,7 +137,26 @@ function needBothOfEtcdUser(
   context.addIssue({ code: 'custom', path: [path], message: `must be set beside ${beside}` });
 }
 
-const isLoopback = (host: string) => /^(localhost|127(\.\d+){3}|::1)$/.test(host);
+interface TlsVariables {
+  STARLING_HOST: string;
+  STARLING_TLS?: string | undefined;
+  STARLING_TLS_CERT_FILE?: string | undefined;
+  STARLING_TLS_KEY_FILE?: string | undefined;
+  STARLING_BEHIND_PROXY?: unknown;
+}
+
+/** Passwords, tokens and the secrets of swarms must not cross a network readable; a proxy that speaks TLS for us has to be named. */
+function needTlsBeyondLoopback(
+  { STARLING_TLS: tls, STARLING_TLS_CERT_FILE: cert, STARLING_TLS_KEY_FILE: key, ...config }: TlsVariables,
+  context: z.RefinementCtx,
+  other: string,
+) {
+  const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+  if ((cert === undefined) !== (key === undefined))
+    issue(cert ? 'STARLING_TLS_CERT_FILE' : 'STARLING_TLS_KEY_FILE', 'must be set beside the other of the two');
+  if (!tls && !cert && !config.STARLING_BEHIND_PROXY && !isLoopback(config.STARLING_HOST))
+    issue('STARLING_HOST', `is not loopback: set STARLING_TLS_CERT_FILE, STARLING_BEHIND_PROXY or ${other}`);
+}
 
 const everyRole = {
   DATABASE_URL: z.string().min(1),
@@ -190,16 +219,12 @@ const control = z
   .superRefine(needBothOfEtcdUser)
   .superRefine((config, context) => {
     const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    const { STARLING_TLS: auto, STARLING_TLS_CERT_FILE: cert, STARLING_TLS_KEY_FILE: key } = config;
-    if ((cert === undefined) !== (key === undefined))
-      issue(cert ? 'STARLING_TLS_CERT_FILE' : 'STARLING_TLS_KEY_FILE', 'must be set beside the other of the two');
+    const { STARLING_TLS: auto, STARLING_TLS_CERT_FILE: cert } = config;
+    needTlsBeyondLoopback(config, context, 'STARLING_TLS=auto');
     if (auto && cert)
       issue('STARLING_TLS', 'makes a certificate, and STARLING_TLS_CERT_FILE gives one: set one of them');
     if (auto && !config.STARLING_DATA)
       issue('STARLING_TLS', 'needs STARLING_DATA, a folder to keep the certificate in');
-    // Passwords and tokens must not cross a network readable; a proxy that speaks TLS for us has to be named.
-    if (!auto && !cert && !config.STARLING_BEHIND_PROXY && !isLoopback(config.STARLING_HOST))
-      issue('STARLING_HOST', 'is not loopback: set STARLING_TLS_CERT_FILE, STARLING_TLS=auto or STARLING_BEHIND_PROXY');
     if (config.STARLING_OIDC_ISSUER && !config.STARLING_OIDC_CLIENT_ID)
       issue('STARLING_OIDC_ISSUER', 'must be set beside STARLING_OIDC_CLIENT_ID');
     if (config.STARLING_OIDC_ISSUER && !config.STARLING_PUBLIC_URL)
@@ -251,6 +276,10 @@ const hub = z
     STARLING_BLOBS: z.string().min(1),
     STARLING_HOST: z.string().default('127.0.0.1'),
     STARLING_PORT: port.default(0),
+    STARLING_TLS: z.literal('off').optional(),
+    STARLING_TLS_CERT_FILE: z.string().min(1).optional(),
+    STARLING_TLS_KEY_FILE: z.string().min(1).optional(),
+    STARLING_BEHIND_PROXY: proxyAddresses.optional(),
     STARLING_SWARM_HOST: z.string().default('127.0.0.1'),
     STARLING_SWARM_PORT: port.default(0),
     STARLING_SWARM_ENCRYPTION: z.enum(['required', 'preferred', 'off']).default('required'),
@@ -264,6 +293,11 @@ const hub = z
     STARLING_VERSION_PUBLIC_KEYS: fileTexts,
   })
   .superRefine(needBothOfEtcdUser)
+  .superRefine((config, context) => {
+    needTlsBeyondLoopback(config, context, 'STARLING_TLS=off, if nobody else can read what passes on this network');
+    if (config.STARLING_TLS && config.STARLING_TLS_CERT_FILE)
+      context.addIssue({ code: 'custom', path: ['STARLING_TLS'], message: 'is off, and a certificate is named' });
+  })
   .superRefine(({ DATABASE_URL: database, STARLING_VERSION_KEYS: etcd }, context) => {
     if ((database === undefined) !== (etcd === undefined)) return;
     const found = database === undefined ? 'neither is set' : 'both are';

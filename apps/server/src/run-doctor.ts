@@ -17,7 +17,7 @@ import {
 } from './config.ts';
 import { connect, type Database, disconnect } from './db/connect.ts';
 import { replicaReader } from './db/reader.ts';
-import { outsideChecks, versionKeysCheck } from './doctor/control-checks.ts';
+import { certificateCheck, outsideChecks, versionKeysCheck } from './doctor/control-checks.ts';
 import { databaseCheck } from './doctor/database-check.ts';
 import { enrolledCheck } from './doctor/enrolled-check.ts';
 import { folderCheck, gitCheck, keyCheck, listenCheck, secretFilesCheck } from './doctor/host-checks.ts';
@@ -127,6 +127,7 @@ function ofWorker(config: WorkerConfig, open: Open): Check[] {
 function ofHub(config: HubConfig, open: Open): Check[] {
   const { STARLING_REGION: region, STARLING_CONTROL_URL: control } = config;
   const { STARLING_VERSION_KEYS: endpoints, DATABASE_URL: url } = config;
+  const { STARLING_TLS_CERT_FILE: certFile, STARLING_TLS_KEY_FILE: keyFile } = config;
   const clusters = endpoints && new Map([[region, endpoints]]);
   const keys = openVersionKeys({ ...etcdOf(config), clusters, database: url ? open(url) : undefined }, clock, log);
   return [
@@ -140,6 +141,7 @@ function ofHub(config: HubConfig, open: Open): Check[] {
       dataDir: config.STARLING_DATA,
       tokenFile: config.STARLING_ENROLMENT_TOKEN_FILE,
     }),
+    ...(certFile && keyFile ? [certificateCheck(readTls({ certFile, keyFile }).cert)] : []),
     versionKeysCheck(region, async () => (await keys.list(region)).length),
     readOnlyStoreCheck(region, openBlobStore(config.STARLING_BLOBS)),
     {

@@ -1,4 +1,5 @@
 import { systemClock } from '@starling/shared/clock.ts';
+import { isReadableOnTheWay } from '@starling/shared/loopback.ts';
 import { openBlobStore } from './blobs/open-store.ts';
 import type { HubConfig } from './config.ts';
 import { connect, disconnect } from './db/connect.ts';
@@ -7,6 +8,7 @@ import { controlAt } from './hub-control.ts';
 import { ownIdentity } from './identities/own-identity.ts';
 import { createLogger } from './lib/log.ts';
 import { sayReady, untilStopped } from './lib/process-life.ts';
+import { fingerprintOf, readTls } from './lib/tls.ts';
 import { openVersionKeys } from './version-keys/open-version-keys.ts';
 
 /** The hub role: one region's server for its agents. */
@@ -37,11 +39,18 @@ export async function runHub(config: HubConfig): Promise<void> {
     clock,
     log,
   });
+  const { STARLING_TLS_CERT_FILE: certFile, STARLING_TLS_KEY_FILE: keyFile, STARLING_BEHIND_PROXY: proxies } = config;
+  const tls = certFile && keyFile ? { certFile, keyFile } : undefined;
+  if (isReadableOnTheWay(config.STARLING_CONTROL_URL))
+    log.warn('control is spoken to in plain HTTP: whoever reads along on this network can act as this hub');
+  if (tls) log.info(`certificate: ${fingerprintOf(readTls(tls).cert)}`);
   const hub = await startHub({
     name: config.STARLING_HUB,
     region,
     dataDir: config.STARLING_DATA,
     listen: { host: config.STARLING_HOST, port: config.STARLING_PORT },
+    ...(tls && { tls }),
+    ...(proxies && { proxies }),
     swarm: {
       host: config.STARLING_SWARM_HOST,
       port: config.STARLING_SWARM_PORT,

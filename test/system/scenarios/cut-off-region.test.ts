@@ -59,6 +59,7 @@ beforeAll(async () => {
     STARLING_DATA: join(starling.data, 'far', 'far-hub'),
     STARLING_BLOBS: `file://${join(starling.data, 'blobs', region)}`,
     STARLING_HOST: '0.0.0.0',
+    STARLING_TLS: 'off',
     STARLING_PORT: '8000',
     STARLING_IDENTITY_PUBLIC_KEYS: join(secrets, 'identity.pub'),
   });

@@ -10,9 +10,10 @@ import {
 } from '@starling/shared/agent-identity.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { enrolmentRefusal } from '@starling/shared/enrolment.ts';
-import { messageOf, StarlingError } from '@starling/shared/errors.ts';
+import { StarlingError } from '@starling/shared/errors.ts';
 import type { Logger } from 'pino';
 import { untilAborted } from '../lib/abort.ts';
+import { whyNotReached } from '../lib/why-not-reached.ts';
 
 export interface HubAccessOptions {
   /** `http://host:port` of the hub. */
@@ -130,8 +131,7 @@ export class HubAccess {
       });
       return { ok: response.ok, status: response.status, body: await response.json().catch(() => undefined) };
     } catch (thrown) {
-      const cause = thrown instanceof Error && thrown.cause ? `: ${messageOf(thrown.cause)}` : '';
-      throw notNow(`${messageOf(thrown)}${cause}`);
+      throw notNow(whyNotReached(thrown));
     }
   }
 }

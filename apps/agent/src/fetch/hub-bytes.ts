@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { expandManifest } from '@starling/packs/manifest-transfer.ts';
 import { Malformed } from '@starling/packs/varint.ts';
 import type { Clock } from '@starling/shared/clock.ts';
-import { messageOf } from '@starling/shared/errors.ts';
 import { maxManifestBytes } from '@starling/shared/manifest.ts';
 import type { RateLine } from '@starling/swarm/token-bucket.ts';
 import type { HubAccess } from '../control/hub-access.ts';
 import { throwIfAborted } from '../lib/abort.ts';
+import { whyNotReached } from '../lib/why-not-reached.ts';
 import { FetchedRanges } from './fetched-ranges.ts';
 
 export interface HubBytesOptions {
@@ -219,8 +219,7 @@ export class HubBytes {
       if (response.status === 401) access.forget(session);
       return { why: `HTTP ${response.status}`, isUnknown: response.status === 404 };
     } catch (thrown) {
-      const cause = thrown instanceof Error && thrown.cause ? `: ${messageOf(thrown.cause)}` : '';
-      return { why: `${messageOf(thrown)}${cause}`, isUnknown: false };
+      return { why: whyNotReached(thrown), isUnknown: false };
     } finally {
       silence.end();
       receiving.giveBack(taken);

@@ -64,19 +64,22 @@ export function outsideChecks({ stores, countKeys, verifyMail, oidcIssuer, certi
       },
     });
   }
-  if (certificate) {
-    checks.push({
-      name: 'certificate',
-      fix: 'Check STARLING_TLS_CERT_FILE.',
-      look: async () => {
-        const until = new Date(new X509Certificate(certificate).validTo);
-        const day = until.toISOString().slice(0, 10);
-        if (until.getTime() - Date.now() > soonMs) return good('certificate', `valid until ${day}`);
-        return warn('certificate', `It ends on ${day}.`, 'Renew it; the server reads the new file by itself.');
-      },
-    });
-  }
+  if (certificate) checks.push(certificateCheck(certificate));
   return checks;
+}
+
+/** Whether the certificate (PEM) that a server speaks TLS with is still good for a while. */
+export function certificateCheck(certificate: string): Check {
+  return {
+    name: 'certificate',
+    fix: 'Check STARLING_TLS_CERT_FILE.',
+    look: async () => {
+      const until = new Date(new X509Certificate(certificate).validTo);
+      const day = until.toISOString().slice(0, 10);
+      if (until.getTime() - Date.now() > soonMs) return good('certificate', `valid until ${day}`);
+      return warn('certificate', `It ends on ${day}.`, 'Renew it; the server reads the new file by itself.');
+    },
+  };
 }
 
 /** Whether the store of a region's version keys answers. */

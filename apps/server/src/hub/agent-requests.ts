@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import type { Logger } from '../lib/log.ts';
 import { RateLimit } from '../lib/rate-limit.ts';
 import { type AgentSessions, sessionLifetimeMs } from './agent-sessions.ts';
+import { callerAddress, type TrustedProxies } from './caller-address.ts';
 import type { Control } from './ports.ts';
 
 const longestBodyBytes = 16 * 1024;
@@ -25,6 +26,8 @@ const statuses: Partial<Record<ErrorCode, number>> = {
 
 export interface AgentRequestsOptions {
   sessions: AgentSessions;
+  /** Who may say for whom it calls. */
+  proxies?: TrustedProxies | undefined;
   control: Pick<Control, 'enrolAgent'>;
   clock: Clock;
   log: Logger;
@@ -58,7 +61,7 @@ export class AgentRequests {
     if (!route) return false;
     const body = await readJson(request);
     const isRead = body !== undefined;
-    const address = request.socket.remoteAddress ?? '';
+    const address = callerAddress(request, this.#options.proxies);
     send(response, isRead ? await route(body, address) : { status: 400, body: { message: 'the body is not JSON' } });
     return true;
   }

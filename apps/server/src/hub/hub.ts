@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { rateAt } from '@starling/shared/byte-rate.ts';
@@ -13,9 +14,11 @@ import type { Swarm } from '@starling/swarm/swarm.ts';
 import { TokenBucket } from '@starling/swarm/token-bucket.ts';
 import { WebSocketServer } from 'ws';
 import { Loop } from '../lib/loop.ts';
+import { followTlsFiles, readTls } from '../lib/tls.ts';
 import { AgentRequests } from './agent-requests.ts';
 import { AgentSessions } from './agent-sessions.ts';
 import { Agents } from './agents.ts';
+import { callerAddress } from './caller-address.ts';
 import { FileSender } from './file-sender.ts';
 import { answer } from './http-requests.ts';
 import { KnownKeys } from './known-keys.ts';
@@ -36,6 +39,7 @@ const idleSocketTimeoutMs = 120_000;
 const requestTimeoutMs = 30_000;
 const watchPauseMs = 1_000;
 const farewellMs = 1_000;
+const tlsLimits = { minVersion: 'TLSv1.2', handshakeTimeout: 10_000 } as const;
 
 /**
  * Starts the hub of a region: it holds the builds that the region's version keys name, hands keys and bytes to the
@@ -77,6 +81,8 @@ class Hub implements RunningHub {
   readonly #revocations: Revocations;
   readonly #sessions: AgentSessions;
   readonly #server: Server;
+  /** Takes up a renewed certificate until it is called. */
+  readonly #stopFollowing: (() => void) | undefined;
   readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false });
   readonly #loops: Loop[];
   #watching: Promise<void> = Promise.resolve();
@@ -155,12 +161,12 @@ class Hub implements RunningHub {
       revocations: this.#revocations,
       clock,
     });
-    const posts = new AgentRequests({ sessions: this.#sessions, control, clock, log });
+    const posts = new AgentRequests({ sessions: this.#sessions, proxies: options.proxies, control, clock, log });
     this.#loops = [
       new Loop({ name: 'handout', everyMs: handOutEveryMs, clock, log, pass: async () => this.#handOut() }),
       new Loop({ name: 'pulse', everyMs: beatEveryMs, clock, log, pass: async () => this.#agents.checkPulses() }),
     ];
-    this.#server = createServer((request, response) => {
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => {
       answer(request, response, {
         sessions: this.#sessions,
         posts,
@@ -176,7 +182,12 @@ class Hub implements RunningHub {
         log.error({ err: thrown }, `${request.method} ${request.url}: ${messageOf(thrown)}`);
         response.destroy();
       });
-    });
+    };
+    const { tls } = options;
+    const pair = tls && readTls(tls);
+    const secured = pair && createSecureServer({ ...pair, ...tlsLimits }, onRequest);
+    this.#stopFollowing = secured && tls && followTlsFiles(secured, tls, pair, clock, log);
+    this.#server = secured ?? createServer(onRequest);
     this.#server.timeout = idleSocketTimeoutMs;
     this.#server.requestTimeout = requestTimeoutMs;
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
@@ -205,6 +216,7 @@ class Hub implements RunningHub {
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
+    this.#stopFollowing?.();
     await Promise.all([this.#watching, this.#revocations.stop(), ...this.#loops.map((loop) => loop.stop())]);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#agents.closeAll();
@@ -238,7 +250,7 @@ class Hub implements RunningHub {
       this.#server.listen(port, host, () => {
         const address = this.#server.address();
         const bound = typeof address === 'object' && address ? address.port : port;
-        resolve(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`);
+        resolve(`${this.#options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`);
       });
     });
   }
@@ -251,10 +263,8 @@ class Hub implements RunningHub {
       socket.end(`HTTP/1.1 ${refusal ?? '401 Unauthorized'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
-    const { remoteAddress = '' } = request.socket;
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) =>
-      this.#agents.accept(webSocket, remoteAddress, owner),
-    );
+    const address = callerAddress(request, this.#options.proxies);
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#agents.accept(webSocket, address, owner));
   }
 
   /** Before the keys are known, what no known key names may be named by one of them. */

@@ -7,6 +7,8 @@ import type { HubReport } from '@starling/shared/hub-protocol.ts';
 import type { VersionKey } from '@starling/shared/version-key.ts';
 import type { EncryptionMode } from '@starling/swarm/swarm.ts';
 import type { Logger } from '../lib/log.ts';
+import type { TlsFiles } from '../lib/tls.ts';
+import type { TrustedProxies } from './caller-address.ts';
 
 // What a hub needs of the rest of Starling; `main.ts` fills it.
 
@@ -59,6 +61,10 @@ export interface HubOptions {
   dataDir: string;
   /** Where agents connect; port 0 takes any free one. */
   listen: { host: string; port: number };
+  /** The certificate to speak TLS with, and its key; plain HTTP without. Renewed files are taken up within a minute. */
+  tls?: TlsFiles;
+  /** Who may say for whom it calls. */
+  proxies?: TrustedProxies;
   /** Where other members of the swarm connect, port 0 takes any free one; 'off' without another encryption. `upload` is what it seeds at most, `rackDownload` what may come into each rack. */
   swarm: {
     host: string;
@@ -80,7 +86,7 @@ export interface HubOptions {
 }
 
 export interface RunningHub {
-  /** `http://host:port`, for agents (the same with `ws:` for `/agent`). */
+  /** `http://host:port`, or `https://…`, for agents (the same with `ws:` or `wss:` for `/agent`). */
   readonly url: string;
   /** Says what it still can to control, then closes everything. */
   stop(): Promise<void>;
