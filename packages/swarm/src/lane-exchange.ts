@@ -147,6 +147,17 @@ export class LaneExchange {
     this.#outlets.accept(socket, head, receiver);
   }
 
+  /** Takes a piece that came by another way, and gives its memory back; false when it is not the pack's. Rejects with the disk's error. */
+  async take(piece: number, bytes: PieceBuffer): Promise<boolean> {
+    const { book, buffers } = this.#parts;
+    if (book.has[piece] || this.#checking.has(piece)) {
+      buffers.give(bytes);
+      return true;
+    }
+    this.#open[piece] = 0;
+    return this.#write(piece, bytes);
+  }
+
   /** Ends all lanes. Resolves when nothing of it touches the file any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -332,7 +343,6 @@ export class LaneExchange {
     const { book, buffers } = this.#parts;
     const isWanted = !book.has[piece] && !this.#checking.has(piece) && !this.#isClosed;
     if (isWanted) {
-      this.#checking.add(piece);
       const check = this.#check(intake, piece, bytes).finally(() => this.#checks.delete(check));
       this.#checks.add(check);
     } else {
@@ -343,29 +353,35 @@ export class LaneExchange {
   }
 
   async #check(intake: Intake, piece: number, bytes: PieceBuffer): Promise<void> {
-    const { book, file, checker, digests, buffers, onBadPeer, onFileError } = this.#parts;
+    const { onBadPeer, onFileError } = this.#parts;
     try {
-      const position = piece * book.shape.pieceLength;
-      const written = file.use((fd) =>
+      if (await this.#tally.watch(addressOf(intake.peer), bytes.length, this.#write(piece, bytes))) return;
+      this.#sources.distrust(intake.peer, monotonicMs());
+      onBadPeer(intake.peer, piece);
+      intake.close('defect');
+      this.#fillAll();
+    } catch (thrown) {
+      if (!this.#isClosed) onFileError(thrown as Error);
+    }
+  }
+
+  /** Checks a piece and writes it; false when it is not the pack's. Gives its memory back. */
+  async #write(piece: number, bytes: PieceBuffer): Promise<boolean> {
+    const { book, file, checker, digests, buffers } = this.#parts;
+    const position = piece * book.shape.pieceLength;
+    this.#checking.add(piece);
+    let isRight = false;
+    try {
+      isRight = await file.use((fd) =>
         checker.write(bytes, { fd, position, digest: digests[piece] ?? '' }, file.recordPlace(piece)),
       );
-      const isRight = await this.#tally.watch(addressOf(intake.peer), bytes.length, written);
-      this.#checking.delete(piece);
-      if (isRight) {
-        book.mark(piece);
-      } else {
-        if (!this.#claims.has(piece)) this.#open[piece] = 1;
-        this.#sources.distrust(intake.peer, monotonicMs());
-        onBadPeer(intake.peer, piece);
-        intake.close('defect');
-        this.#fillAll();
-      }
-    } catch (thrown) {
-      this.#checking.delete(piece);
-      if (!this.#isClosed) onFileError(thrown as Error);
     } finally {
+      this.#checking.delete(piece);
       buffers.give(bytes);
+      if (!isRight && book.wanted[piece] && !this.#claims.has(piece)) this.#open[piece] = 1;
     }
+    if (isRight) book.mark(piece);
+    return isRight;
   }
 
   /** A piece is here, whichever way it came. */

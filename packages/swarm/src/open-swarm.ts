@@ -137,7 +137,7 @@ class OpenSwarm implements Swarm {
       onFileError: onError,
     });
     const onLeave = () => this.#onLeave(infoHash);
-    const membership = new PackMembership({ infoHash, book, file, lanes, stock, onLeave });
+    const membership = new PackMembership({ infoHash, book, file, lanes, buffers: this.#buffers, stock, onLeave });
     this.#memberships.set(infoHash, membership);
     book.onMark(() => this.#restWhenFetched());
     await stock?.ready();

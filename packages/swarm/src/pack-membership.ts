@@ -4,7 +4,9 @@ import { fileError } from './file-error.ts';
 import type { LaneExchange } from './lane-exchange.ts';
 import type { PackFile } from './pack-file.ts';
 import type { PieceBook } from './piece-book.ts';
-import { piecesIn } from './piece-ranges.ts';
+import type { PieceBuffer, PieceBuffers } from './piece-buffers.ts';
+import { feedPieces } from './piece-feed.ts';
+import { piecesIn, runsOf } from './piece-ranges.ts';
 import type { StockClients } from './stock-clients.ts';
 import type { ByteRange, Intakes, Membership, Progress } from './swarm.ts';
 
@@ -13,6 +15,7 @@ export interface MembershipParts {
   book: PieceBook;
   file: PackFile;
   lanes: LaneExchange;
+  buffers: PieceBuffers;
   /** Undefined where stock clients are not spoken to. */
   stock: StockClients | undefined;
   onLeave: () => void;
@@ -80,6 +83,26 @@ export class PackMembership implements Membership {
     const wasComplete = book.isComplete;
     book.want(pieces);
     if (wasComplete && !book.isComplete) this.#complete = neverUnhandled();
+  }
+
+  missing(): ByteRange[] {
+    const { has, wanted, shape } = this.#parts.book;
+    const pieces = wanted.map((bit, piece) => (bit && !has[piece] ? 1 : 0));
+    return runsOf(pieces).map(([first, last]) => [
+      first * shape.pieceLength,
+      Math.min(shape.sizeBytes, (last + 1) * shape.pieceLength),
+    ]);
+  }
+
+  has(range: ByteRange): boolean {
+    const { has, shape } = this.#parts.book;
+    return piecesIn([range], shape).every((bit, piece) => !bit || has[piece] === 1);
+  }
+
+  async supply(start: number, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const { book, buffers, lanes } = this.#parts;
+    const take = (piece: number, memory: PieceBuffer) => lanes.take(piece, memory);
+    await feedPieces({ shape: book.shape, buffers, take }, start, bytes, signal);
   }
 
   async whenComplete(signal: AbortSignal): Promise<void> {

@@ -112,6 +112,16 @@ export interface Membership {
   setPeers(peers: readonly HandedPeer[], slice?: RackSlice): void;
   /** Wants these bytes too. Throws INVALID_INPUT for ranges outside the pack. */
   widen(ranges: readonly ByteRange[]): void;
+  /** The wanted bytes that are missing, in order; each range begins with a piece and ends with one. */
+  missing(): ByteRange[];
+  /** Whether these bytes are in the file and verified. Throws INVALID_INPUT for bytes outside the pack. */
+  has(range: ByteRange): boolean;
+  /**
+   * Takes bytes of the pack that come from elsewhere than the swarm, from `start` on, where a piece begins: each whole piece
+   * is checked, written and offered to the others at once. Rejects with INVALID_INPUT when one is not the pack's, and with
+   * what `bytes` throws; what was written before stays.
+   */
+  supply(start: number, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
   /** Resolves when every wanted piece is in the file and verified. Rejects when the file cannot be written, or on abort. */
   whenComplete(signal: AbortSignal): Promise<void>;
   /** Ends the membership; the file stays. */

@@ -45,6 +45,9 @@ export class FakeSwarm implements Swarm {
       }),
       setPeers: () => undefined,
       widen: () => undefined,
+      missing: () => (done ? [] : [[0, pack.sizeBytes]]),
+      has: () => done,
+      supply: async () => undefined,
       whenComplete: async (signal) => {
         while (this.stalled && !signal.aborted && !isLeft) await new Promise((resolve) => setTimeout(resolve, 5));
         if (signal.aborted || isLeft) throw new Error('aborted');

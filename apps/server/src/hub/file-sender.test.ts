@@ -17,7 +17,7 @@ async function serving(bucket: TokenBucket | undefined) {
   const path = join(await temporaryFolder(), 'file');
   await writeFile(path, content);
   const files = new FileSender(bucket?.line());
-  const server = createServer((request, response) => void files.send(request, response, path, 'digest'));
+  const server = createServer((request, response) => void files.send(request, response, { path }, 'digest'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(async () => {
     server.closeAllConnections();

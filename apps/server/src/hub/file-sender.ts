@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import type { ByteRange } from '@starling/swarm/swarm.ts';
 import type { RateLine } from '@starling/swarm/token-bucket.ts';
 import { parseByteRange } from './byte-range.ts';
 
@@ -10,6 +11,13 @@ const chunkBytes = 256 * 1024;
 const limitedChunkBytes = 64 * 1024;
 /** With a limit so many are sent something at once; the others are to come again. More of them would all be slow. */
 const mostLimited = 64;
+
+/** A file, all of which is here unless it says otherwise. */
+export interface SentFile {
+  path: string;
+  sizeBytes?: number;
+  has?: (range: ByteRange) => boolean;
+}
 
 /** Sends files, or ranges of them, as answers; all of it passes through what the hub may send. */
 export class FileSender {
@@ -20,11 +28,11 @@ export class FileSender {
     this.#sending = sending;
   }
 
-  /** Answers with the file at `path`, or the range of it that was asked for. Never rejects because the client has left. */
+  /** Answers with the file, or the range of it that was asked for, when that is here. Never rejects because the client has left. */
   async send(
     request: IncomingMessage,
     response: ServerResponse,
-    path: string,
+    file: SentFile,
     digest: string | undefined,
   ): Promise<void> {
     const isLimited = request.method !== 'HEAD' && this.#sending?.isLimited() === true;
@@ -34,7 +42,7 @@ export class FileSender {
     }
     this.#limited += Number(isLimited);
     try {
-      await this.#send(request, response, { path, digest, isLimited });
+      await this.#send(request, response, { file, digest, isLimited });
     } finally {
       this.#limited -= Number(isLimited);
     }
@@ -43,10 +51,11 @@ export class FileSender {
   async #send(
     request: IncomingMessage,
     response: ServerResponse,
-    { path, digest, isLimited }: { path: string; digest: string | undefined; isLimited: boolean },
+    { file, digest, isLimited }: { file: SentFile; digest: string | undefined; isLimited: boolean },
   ): Promise<void> {
+    const { path } = file;
     const size = await stat(path).then(
-      (found) => found.size,
+      (found) => file.sizeBytes ?? found.size,
       () => undefined,
     );
     if (size === undefined) return say(response, 404, 'it was let go of a moment ago');
@@ -59,6 +68,7 @@ export class FileSender {
       return say(response, 416, `there are ${size} bytes`);
     }
     const { start, end } = range ?? { start: 0, end: size };
+    if (file.has && !file.has([start, end])) return sayPulling(response, 'what was asked for');
     if (range) response.setHeader('content-range', `bytes ${start}-${end - 1}/${size}`);
     response.writeHead(range ? 206 : 200, {
       'content-type': 'application/octet-stream',
@@ -85,6 +95,12 @@ export class FileSender {
       yield chunk;
     }
   }
+}
+
+/** Answers that it is to be asked for again. */
+export function sayPulling(response: ServerResponse, what: string): void {
+  response.setHeader('retry-after', '1');
+  say(response, 503, `${what} is being pulled to this hub`);
 }
 
 /** Answers with a line of text. */

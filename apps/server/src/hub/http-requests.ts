@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sha256Hex } from '@starling/shared/words.ts';
 import type { AgentRequests } from './agent-requests.ts';
 import type { AgentSessions } from './agent-sessions.ts';
-import { type FileSender, say } from './file-sender.ts';
+import { type FileSender, type SentFile, say, sayPulling } from './file-sender.ts';
 
 export interface ServedBytes {
   manifest(digest: string): { path: string } | 'pulling' | undefined;
   /** As a patch of one of those that the machine has. */
   shortManifest(digest: string, has: readonly string[]): Promise<{ path: string } | 'pulling' | undefined>;
-  pack(sha256: string): { path: string } | 'pulling' | undefined;
+  pack(sha256: string): SentFile | 'pulling' | undefined;
 }
 
 export interface RequestOptions {
@@ -69,7 +69,7 @@ function digestsIn(url = '/'): string[] {
 
 interface Found {
   path: string;
-  found: { path: string } | 'pulling' | undefined;
+  found: SentFile | 'pulling' | undefined;
   files: FileSender;
   digest?: string;
 }
@@ -80,11 +80,8 @@ async function sendFound(
   { path, found, files, digest }: Found,
 ): Promise<void> {
   if (found === undefined) return say(response, 404, `no version key names ${path}`);
-  if (found === 'pulling') {
-    response.setHeader('retry-after', '1');
-    return say(response, 503, `${path} is being pulled to this hub`);
-  }
-  await files.send(request, response, found.path, digest);
+  if (found === 'pulling') return sayPulling(response, path);
+  await files.send(request, response, found, digest);
 }
 
 function sendJson(response: ServerResponse, body: object): void {

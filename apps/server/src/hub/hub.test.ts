@@ -232,6 +232,38 @@ describe('a hub and its packs', () => {
     expect(membership.progress().bytesDone).toBe(6_000_000);
   });
 
+  it('serves what is here of a pack while the rest is being pulled, to the swarm and over HTTP', async () => {
+    const build = makeBuild(6_000_000);
+    const { hub, keys, blobs, get, health } = await startTestHub();
+    blobs.add(build);
+    const rest = Promise.withResolvers<void>();
+    blobs.pause = { afterBytes: 3_000_000, until: rest.promise };
+    keys.put(makeKey(1, build));
+    const swarm = await openSwarm({ host: '127.0.0.1', port: 0, maxConnections: 10 });
+    onTestFinished(() => swarm.close());
+    const agent = await TestAgent.join(hub.url, 'm1', { swarm: swarm.address });
+    const membership = await swarm.join(build.pack, join(await temporaryFolder(), 'pack'), {
+      ranges: [[0, 2_000_000]],
+    });
+    agent.say({ type: 'announce', infoHash: membership.infoHash, share: 0 });
+    await until(() => (agent.of('peers').at(-1)?.peers.length ?? 0) > 0);
+    membership.setPeers(agent.of('peers').at(-1)?.peers ?? []);
+    await membership.whenComplete(new AbortController().signal);
+    expect((await health()).builds[0]).toMatchObject({ state: 'PULLING', bytesTotal: 6_000_000 });
+
+    const path = `/packs/${build.pack.sha256}`;
+    const here = await get(path, { range: 'bytes=1000000-1999999' });
+    expect([here.status, here.headers.get('content-range')]).toEqual([206, 'bytes 1000000-1999999/6000000']);
+    expect(Buffer.from(await here.arrayBuffer()).equals(build.packBytes.subarray(1_000_000, 2_000_000))).toBe(true);
+    for (const headers of [{ range: 'bytes=2000000-5999999' }, {}, { range: 'bytes=0-9', 'if-range': '"another"' }]) {
+      const notHere = await get(path, headers);
+      expect([notHere.status, notHere.headers.get('retry-after')]).toEqual([503, '1']);
+    }
+    rest.resolve();
+    await until(async () => (await health()).builds[0]?.state === 'SEEDING');
+    expect(sha256(Buffer.from(await (await get(path)).arrayBuffer()))).toBe(build.pack.sha256);
+  });
+
   it('seeds it, where that is required, only to members that have the secret of its key', async () => {
     const build = makeBuild(3_000_000);
     const swarm = { secret: randomBytes(32).toString('base64'), madeAt: 1 };
@@ -306,7 +338,7 @@ describe('a hub and its packs', () => {
     await until(async () => (await reason()).includes('manifest'));
     expect((await get(`/manifests/${build.digest}`)).status).toBe(503);
     blobs.blobs.set(`manifests/${build.digest}`, build.manifestBytes);
-    await until(async () => (await reason()).includes('refused: its bytes have the digest'));
+    await until(async () => (await reason()).includes('is refused: the bytes 65536 to 131072 are not'));
     expect((await get(`/packs/${build.pack.sha256}`)).status).toBe(503);
     blobs.blobs.set(`packs/${build.pack.sha256}`, build.packBytes);
     await until(async () => (await health()).builds[0]?.state === 'SEEDING');

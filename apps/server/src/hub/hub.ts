@@ -107,7 +107,7 @@ class Hub implements RunningHub {
     this.#tracker = new Tracker({
       isPutAside: (machine) => trust.isPutAside(machine),
       rackRate: () => rackDownload && rateAt(rackDownload, clock.now()),
-      hubFor: (infoHash) => (this.#shelf.isSeeding(infoHash) ? swarm.address : undefined),
+      hubFor: (infoHash) => (this.#shelf.isServing(infoHash) ? swarm.address : undefined),
       send: (machine, infoHash, handout, everyMs) => this.#agents.sendPeers(machine, infoHash, handout, everyMs),
     });
     this.#shelf = new Shelf({
@@ -118,7 +118,7 @@ class Hub implements RunningHub {
       clock,
       log,
       keptBytes: options.keptBytes ?? defaultKeptBytes,
-      onSeedingChange: (infoHash) => this.#tracker.hubChanged(infoHash),
+      onServingChange: (infoHash) => this.#tracker.hubChanged(infoHash),
     });
     const eyes = new SwarmEyes(clock);
     this.#reports = new ReportQueue({

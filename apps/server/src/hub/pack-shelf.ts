@@ -1,15 +1,15 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diskError, isDiskFull } from '@starling/host/disk-error.ts';
 import type { Clock } from '@starling/shared/clock.ts';
 import { messageOf, StarlingError } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { recordEndings } from '@starling/swarm/piece-record.ts';
-import type { Membership, Swarm } from '@starling/swarm/swarm.ts';
+import type { ByteRange, Membership, Swarm } from '@starling/swarm/swarm.ts';
 import type { Logger } from '../lib/log.ts';
 import { Turns } from '../lib/turns.ts';
 import type { RegionBlobs } from './ports.ts';
-import { partEnding, pullPack } from './pull.ts';
+import { pullPack } from './pull.ts';
 
 export interface PackShelfOptions {
   /** Where packs lie, each named by its SHA-256. */
@@ -18,28 +18,35 @@ export interface PackShelfOptions {
   swarm: Swarm;
   clock: Clock;
   log: Logger;
-  /** A pack is seeded from now on, or no longer. */
-  onSeedingChange: (infoHash: string) => void;
+  /** A pack is served to the swarm from now on, as far as it is here, or no longer. */
+  onServingChange: (infoHash: string) => void;
   /** A pack came: others may have to go, by `letGo`. */
   onPulled: () => void;
   /** No pack that somebody needs fits any more. */
   onDiskFull: () => void;
 }
 
+/** A pack of which something may be here. */
+export interface PlacedPack {
+  path: string;
+  sizeBytes: number;
+  /** Whether these bytes are here, and checked. */
+  has: (range: ByteRange) => boolean;
+}
+
 interface ShelvedPack {
   pack: Pack;
-  isHere: boolean;
-  bytesDone: number;
   reason: string;
   /** The store does not have it. */
   isMissing: boolean;
   askedAt: number;
   membership: Membership | undefined;
-  /** Set while it is being pulled and joined. */
+  /** Set while it is being joined and pulled. */
   work: Promise<void> | undefined;
   stopping: AbortController;
 }
 
+const sha256Digits = 64;
 const pullsAtOnce = 3;
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
@@ -47,8 +54,8 @@ const maxPauseMs = 30_000;
 const inUseMs = 60_000;
 
 /**
- * Packs on this hub's disk: pulled from the region's store when they are wanted, checked, and seeded. Everything here can be
- * pulled again; a kill at any moment costs at most that.
+ * Packs on this hub's disk: pulled from the region's store when they are wanted, and served piece by piece as they come. All
+ * that is here can be pulled again; a kill at any moment costs at most that.
  */
 export class PackShelf {
   readonly #options: PackShelfOptions;
@@ -67,42 +74,45 @@ export class PackShelf {
     await mkdir(this.#options.folder, { recursive: true });
     const byName = new Map(useful.map((pack) => [pack.sha256, pack]));
     for (const name of await readdir(this.#options.folder)) {
-      const pack = byName.get(name.endsWith(partEnding) ? name.slice(0, -partEnding.length) : name);
-      if (!pack) await rm(join(this.#options.folder, name), { force: true });
+      const pack = byName.get(name.slice(0, sha256Digits));
+      const isOfPack = ['', ...recordEndings].includes(name.slice(sha256Digits));
+      if (!pack || !isOfPack) await rm(join(this.#options.folder, name), { force: true });
       else if (name === pack.sha256) this.want(pack);
     }
   }
 
-  /** Pulls the pack, unless it is here or on its way, and seeds it from then on. */
+  /** Serves the pack from now on, and pulls what is missing of it, unless that is under way. */
   want(pack: Pack): void {
     if (this.#isStopping) return;
     const known = this.#packs.get(pack.sha256);
     if (known) known.askedAt = this.#options.clock.now();
-    if (known?.work || known?.membership) return;
+    if (known && (known.work || isWhole(known))) return;
     const shelved = known ?? this.#add(pack);
     shelved.work = this.#obtain(shelved);
   }
 
-  /** Where a pack lies, whole and checked; 'missing' when the store did not have it, undefined when nobody wanted it yet. */
-  find(sha256: string): { path: string } | 'pulling' | 'missing' | undefined {
+  /** Where a pack lies; 'missing' when the store did not have it, undefined when nobody wanted it yet. */
+  find(sha256: string): PlacedPack | 'pulling' | 'missing' | undefined {
     const shelved = this.#packs.get(sha256);
     if (!shelved) return undefined;
     shelved.askedAt = this.#options.clock.now();
-    if (shelved.isHere) return { path: this.#path(sha256) };
-    return shelved.isMissing ? 'missing' : 'pulling';
+    if (shelved.isMissing) return 'missing';
+    const { membership, pack } = shelved;
+    if (!membership) return 'pulling';
+    return { path: this.#path(sha256), sizeBytes: pack.sizeBytes, has: (range) => membership.has(range) };
   }
 
-  isSeeding(infoHash: string): boolean {
+  isServing(infoHash: string): boolean {
     for (const { membership } of this.#packs.values()) if (membership?.infoHash === infoHash) return true;
     return false;
   }
 
   /** How far a pack is; nothing of it is here when nobody wanted it yet. */
-  describe(sha256: string): { isSeeding: boolean; bytesDone: number; reason: string } {
+  describe(sha256: string): { isWhole: boolean; bytesDone: number; reason: string } {
     const shelved = this.#packs.get(sha256);
-    if (!shelved) return { isSeeding: false, bytesDone: 0, reason: '' };
-    const { isHere, pack, bytesDone, membership, reason } = shelved;
-    return { isSeeding: membership !== undefined, bytesDone: isHere ? pack.sizeBytes : bytesDone, reason };
+    if (!shelved) return { isWhole: false, bytesDone: 0, reason: '' };
+    const bytesDone = shelved.membership?.progress().bytesDone ?? 0;
+    return { isWhole: isWhole(shelved), bytesDone, reason: shelved.reason };
   }
 
   /**
@@ -135,8 +145,6 @@ export class PackShelf {
   #add(pack: Pack): ShelvedPack {
     const shelved: ShelvedPack = {
       pack,
-      isHere: false,
-      bytesDone: 0,
       reason: '',
       isMissing: false,
       askedAt: this.#options.clock.now(),
@@ -148,7 +156,7 @@ export class PackShelf {
     return shelved;
   }
 
-  /** Tries until the pack is seeded or nobody wants it any more; never rejects. */
+  /** Tries until the pack is whole or nobody wants it any more; never rejects. */
   async #obtain(shelved: ShelvedPack): Promise<void> {
     const { clock, log } = this.#options;
     const { signal } = shelved.stopping;
@@ -158,7 +166,7 @@ export class PackShelf {
       try {
         await this.#obtainOnce(shelved, signal);
         Object.assign(shelved, { reason: '', isMissing: false });
-        log.info({ pack: sha256 }, 'seeding a pack');
+        log.info({ pack: sha256 }, 'a pack is whole');
         this.#options.onPulled();
         break;
       } catch (error) {
@@ -177,25 +185,15 @@ export class PackShelf {
   }
 
   async #obtainOnce(shelved: ShelvedPack, signal: AbortSignal): Promise<void> {
-    const { blobs, swarm, onSeedingChange } = this.#options;
+    const { blobs, swarm, onServingChange } = this.#options;
     const { pack } = shelved;
-    const path = this.#path(pack.sha256);
-    if (!(await this.#hasFile(pack))) {
-      const onProgress = (bytesDone: number) => {
-        shelved.bytesDone = bytesDone;
-      };
-      await this.#pulls.take(() => pullPack(blobs, pack, path, onProgress, signal));
+    if (!shelved.membership) {
+      const membership = await swarm.join(pack, this.#path(pack.sha256));
+      shelved.membership = membership;
+      onServingChange(membership.infoHash);
     }
-    signal.throwIfAborted();
-    const membership = await swarm.join(pack, path);
-    if (membership.progress().bytesDone < pack.sizeBytes) {
-      await membership.leave();
-      await rm(path, { force: true });
-      throw new StarlingError('UNAVAILABLE', `the pack ${pack.sha256} was damaged on this hub's disk`);
-    }
-    shelved.isHere = true;
-    shelved.membership = membership;
-    onSeedingChange(membership.infoHash);
+    const { membership } = shelved;
+    if (!isWhole(shelved)) await this.#pulls.take(() => pullPack(blobs, pack, membership, signal));
   }
 
   #drop(shelved: ShelvedPack): void {
@@ -216,20 +214,14 @@ export class PackShelf {
     await shelved.work;
     const { membership, pack } = shelved;
     await membership?.leave();
-    if (membership) this.#options.onSeedingChange(membership.infoHash);
-    for (const ending of ['', partEnding, ...recordEndings])
-      await rm(`${this.#path(pack.sha256)}${ending}`, { force: true });
+    if (membership) this.#options.onServingChange(membership.infoHash);
+    for (const ending of ['', ...recordEndings]) await rm(`${this.#path(pack.sha256)}${ending}`, { force: true });
     this.#options.log.info({ pack: pack.sha256 }, 'let go of a pack');
-  }
-
-  #hasFile({ sha256, sizeBytes }: Pack): Promise<boolean> {
-    return stat(this.#path(sha256)).then(
-      ({ size }) => size === sizeBytes,
-      () => false,
-    );
   }
 
   #path(sha256: string): string {
     return join(this.#options.folder, sha256);
   }
 }
+
+const isWhole = ({ membership, pack }: ShelvedPack): boolean => membership?.progress().bytesHere === pack.sizeBytes;

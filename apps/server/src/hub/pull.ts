@@ -1,19 +1,15 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { isMissing } from '@starling/host/disk-error.ts';
 import { writeDurably } from '@starling/host/durable-file.ts';
 import { type Manifest, verifyManifest } from '@starling/packs/signed-manifest.ts';
 import { StarlingError } from '@starling/shared/errors.ts';
 import { maxManifestBytes, type Pack } from '@starling/shared/manifest.ts';
 import type { TrustedKeys } from '@starling/shared/signing.ts';
+import type { Membership } from '@starling/swarm/swarm.ts';
 import { manifestKey, packKey } from '../blobs/blob-store.ts';
 import type { RegionBlobs } from './ports.ts';
 
 /** A store that sends nothing for so long has failed, whatever its connection says. */
 const stallTimeoutMs = 60_000;
-const syncEveryBytes = 64 * 1024 * 1024;
 
 /** Pulls a manifest from the store to `path`, once it verifies. */
 export async function pullManifest(
@@ -40,102 +36,44 @@ export async function pullManifest(
   return manifest;
 }
 
-/** What the name of a file ends with that was not pulled to its end. */
-export const partEnding = '.part';
-
 /**
- * Pulls a pack from the store to `path`. Bytes that an interrupted pull left in `<path>.part` are kept, and the rest
- * is asked for from there on. The whole is checked by its SHA-256 before it gets its name; bytes that are not the
- * pack's are thrown away.
+ * Pulls from the store what is missing of a pack, piece by piece: each is checked before it counts, and is served from then on.
+ * Rejects with NOT_FOUND when the store does not have it, INVALID_INPUT when its bytes are not the pack's, UNAVAILABLE when
+ * it ends too early, and with what the disk says; the next pull goes on where this one was.
  */
 export async function pullPack(
   blobs: RegionBlobs,
   pack: Pack,
-  path: string,
-  onProgress: (bytesDone: number) => void,
+  membership: Pick<Membership, 'missing' | 'supply'>,
   signal: AbortSignal,
 ): Promise<void> {
   const key = packKey(pack.sha256);
+  const deleteIt = { fix: 'Delete it there; the synchronizer copies it again.' };
   const size = await blobs.sizeOf(key);
   if (size === undefined) throw notThere(key, blobs);
   if (size !== pack.sizeBytes) {
-    throw new StarlingError(
-      'INVALID_INPUT',
-      `${key} has ${size} bytes in ${blobs.description}, not ${pack.sizeBytes}`,
-      {
-        fix: 'Delete it there; the synchronizer copies it again.',
-      },
-    );
+    const has = `${key} has ${size} bytes in ${blobs.description}, not ${pack.sizeBytes}`;
+    throw new StarlingError('INVALID_INPUT', has, deleteIt);
   }
-  const partial = `${path}${partEnding}`;
-  const hash = createHash('sha256');
-  let bytesDone = Math.min(await sizeOfFile(partial), pack.sizeBytes);
-  if (bytesDone > 0) {
-    for await (const chunk of createReadStream(partial, { end: bytesDone - 1, highWaterMark: 1024 * 1024, signal })) {
-      hash.update(chunk as Buffer);
-    }
+  for (const [start, end] of membership.missing()) {
+    const stream = await blobs.read(key, { start, end });
+    await membership.supply(start, guarded(stream, signal), signal).catch((thrown: unknown) => {
+      if (!(thrown instanceof StarlingError) || thrown.code !== 'INVALID_INPUT') throw thrown;
+      throw new StarlingError(
+        'INVALID_INPUT',
+        `${key} from ${blobs.description} is refused: ${thrown.message}`,
+        deleteIt,
+      );
+    });
   }
-  const handle = await open(partial, bytesDone > 0 ? 'r+' : 'w', 0o644);
-  try {
-    onProgress(bytesDone);
-    let unsynced = 0;
-    if (bytesDone < pack.sizeBytes) {
-      const stream = await blobs.read(key, { start: bytesDone, end: pack.sizeBytes });
-      for await (const chunk of guarded(stream, signal)) {
-        const rest = chunk.subarray(0, pack.sizeBytes - bytesDone);
-        hash.update(rest);
-        await writeAll(handle, rest, bytesDone);
-        bytesDone += rest.length;
-        unsynced += rest.length;
-        onProgress(bytesDone);
-        // A little at a time, so that the last sync of a large pack does not stop the disk for everyone.
-        if (unsynced >= syncEveryBytes) {
-          await handle.datasync();
-          unsynced = 0;
-        }
-      }
-    }
-    if (bytesDone < pack.sizeBytes)
-      throw new StarlingError('UNAVAILABLE', `${blobs.description} ended ${key} after ${bytesDone} bytes`);
-    await handle.truncate(pack.sizeBytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  const digest = hash.digest('hex');
-  if (digest !== pack.sha256) {
-    await rm(partial, { force: true });
-    throw new StarlingError(
-      'INVALID_INPUT',
-      `${key} from ${blobs.description} is refused: its bytes have the digest ${digest}`,
-      {
-        fix: 'Delete it there; the synchronizer copies it again.',
-      },
-    );
-  }
-  await rename(partial, path);
+  const left = membership.missing()[0];
+  if (left) throw new StarlingError('UNAVAILABLE', `${blobs.description} ended ${key} before byte ${left[1]}`);
 }
 
 function notThere(key: string, blobs: RegionBlobs): StarlingError {
   return new StarlingError('NOT_FOUND', `${key} is not in ${blobs.description}`, {
     fix: 'Wait until the build is replicated to this region.',
   });
-}
-
-async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
-  }
-}
-
-async function sizeOfFile(path: string): Promise<number> {
-  return stat(path).then(
-    (found) => found.size,
-    (error: unknown) => {
-      if (isMissing(error)) return 0;
-      throw error;
-    },
-  );
 }
 
 /** The chunks of a stream; it is destroyed when it stands still for too long, on abort and when the reader stops. */

@@ -9,7 +9,7 @@ import { sha256Hex } from '@starling/shared/words.ts';
 import type { Swarm } from '@starling/swarm/swarm.ts';
 import { packOf } from '@starling/swarm/torrent-info.ts';
 import type { Logger } from '../lib/log.ts';
-import { PackShelf } from './pack-shelf.ts';
+import { PackShelf, type PlacedPack } from './pack-shelf.ts';
 import type { RegionBlobs } from './ports.ts';
 import { pullManifest } from './pull.ts';
 import { ShortManifests } from './short-manifests.ts';
@@ -26,7 +26,7 @@ export interface NamedBuild {
 
 /** What lies on the shelf, for `/healthz`. */
 export interface ShelvedBuild extends NamedBuild {
-  /** SEEDING when the pack that the build brought is; older packs are pulled when somebody asks for them. */
+  /** SEEDING when the pack that the build brought is here, and served; while it is PULLING, what came of it is. Older packs are pulled when somebody asks for them. */
   state: 'PULLING' | 'SEEDING' | 'KEPT';
   /** Of that pack. */
   bytesDone: number;
@@ -45,8 +45,8 @@ export interface ShelfOptions {
   log: Logger;
   /** What packs may take that no build needs that a key names. */
   keptBytes: number;
-  /** A pack is seeded from now on, or no longer. */
-  onSeedingChange: (infoHash: string) => void;
+  /** A pack is served to the swarm from now on, as far as it is here, or no longer. */
+  onServingChange: (infoHash: string) => void;
 }
 
 interface Entry extends NamedBuild {
@@ -126,8 +126,8 @@ export class Shelf {
     this.#letGo();
   }
 
-  isSeeding(infoHash: string): boolean {
-    return this.#packs.isSeeding(infoHash);
+  isServing(infoHash: string): boolean {
+    return this.#packs.isServing(infoHash);
   }
 
   /** Where a manifest lies; undefined when it is of no build that a key names, nor of an ancestor that the store has. */
@@ -146,8 +146,8 @@ export class Shelf {
     return this.#short.find(digest, whole.path, earlier, this.#manifestPath(earlier));
   }
 
-  /** Where a pack lies, whole and checked; undefined when it is of no build that is known here. */
-  pack(sha256: string): { path: string } | 'pulling' | undefined {
+  /** Where a pack lies, of which all or a part is here; undefined when it is of no build that is known here. */
+  pack(sha256: string): PlacedPack | 'pulling' | undefined {
     let [isPossible, isNamed] = [false, false];
     let listed: Pack | undefined;
     for (const entry of this.#entries.values()) {
@@ -173,7 +173,7 @@ export class Shelf {
         return {
           build,
           manifestDigest,
-          state: pack?.isSeeding ? 'SEEDING' : isNamed ? 'PULLING' : 'KEPT',
+          state: pack?.isWhole ? 'SEEDING' : isNamed ? 'PULLING' : 'KEPT',
           bytesDone: pack?.bytesDone ?? 0,
           bytesTotal: own?.sizeBytes ?? null,
           reason: reason || (pack?.reason ?? ''),

@@ -217,6 +217,8 @@ export class MemoryBlobs implements RegionBlobs {
   failure: Error | undefined;
   /** Ends the next read of a pack after so many bytes. */
   cutAfter: number | undefined;
+  /** Reads of packs stand still after so many bytes until this is settled. */
+  pause: { afterBytes: number; until: Promise<void> } | undefined;
 
   add(...builds: TestBuild[]): void {
     for (const { digest, manifestBytes, pack, packBytes } of builds) {
@@ -237,12 +239,18 @@ export class MemoryBlobs implements RegionBlobs {
     this.reads.push({ key, start });
     const cut = key.startsWith('packs/') ? this.cutAfter : undefined;
     if (cut !== undefined) this.cutAfter = undefined;
-    return Readable.from(parts(bytes.subarray(start, end), cut));
+    const pause = key.startsWith('packs/') ? this.pause : undefined;
+    return Readable.from(parts(bytes.subarray(start, end), cut, pause));
   }
 }
 
-function* parts(bytes: Buffer, cutAfter = Number.POSITIVE_INFINITY): Generator<Buffer> {
+async function* parts(
+  bytes: Buffer,
+  cutAfter = Number.POSITIVE_INFINITY,
+  pause?: MemoryBlobs['pause'],
+): AsyncGenerator<Buffer> {
   for (let start = 0; start < bytes.length; start += 65_536) {
+    if (pause && start >= pause.afterBytes) await pause.until;
     if (start >= cutAfter) throw new Error('the connection was cut');
     yield bytes.subarray(start, start + 65_536);
   }
