@@ -43,8 +43,8 @@ describe('what a program uses', () => {
   });
 
   it('counts memory that a process shares with those it forked once', async () => {
-    const forking =
-      'x=$(head -c 40000000 /dev/zero | tr "\\0" x); (: $x; sleep 60) & (: $x; sleep 60) & sleep 1; echo up; wait';
+    // A command after `sleep`, or the shell would become it and let go of what it shares.
+    const forking = 'x=$(head -c 40000000 /dev/zero | tr "\\0" x); (sleep 60; :) & (sleep 60; :) & echo up; wait';
     const pid = await leader('/bin/bash', '-c', forking);
     const use = useOf(pid)!;
     expect(sharedMemoryOf(use)).toBeGreaterThan(35 * mib);

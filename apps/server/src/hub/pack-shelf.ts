@@ -185,12 +185,13 @@ export class PackShelf {
   }
 
   async #obtainOnce(shelved: ShelvedPack, signal: AbortSignal): Promise<void> {
-    const { blobs, swarm, onServingChange } = this.#options;
+    const { blobs, swarm, log, onServingChange } = this.#options;
     const { pack } = shelved;
     if (!shelved.membership) {
       const membership = await swarm.join(pack, this.#path(pack.sha256));
       shelved.membership = membership;
       onServingChange(membership.infoHash);
+      log.info({ pack: pack.sha256 }, 'seeding a pack');
     }
     const { membership } = shelved;
     if (!isWhole(shelved)) await this.#pulls.take(() => pullPack(blobs, pack, membership, signal));
