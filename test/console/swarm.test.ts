@@ -20,6 +20,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { builds, deployments } from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
+import { forecastOf } from '../postgres/sample-rows.ts';
 import { looker, sizes } from './look.ts';
 import { openBrowser } from './open-browser.ts';
 import { adminToken, fillWithACompany, keysOfTheCompany } from './sample-company.ts';
@@ -137,17 +138,10 @@ it('says that a hub is silent, and that it cannot be read when that is so', asyn
 });
 
 it('tells the forecast of a deployment, and what it took', async () => {
-  const foretold = {
-    totalMs: 205_000,
-    machines: 36,
-    bytes: 0,
-    hubBytes: 0,
-    waves: [],
-    regions: [],
-    bases: [],
-    assumptions: [],
-  };
-  await test.database.update(deployments).set({ forecast: foretold }).where(eq(deployments.id, deployment));
+  await test.database
+    .update(deployments)
+    .set({ forecast: forecastOf(205_000) })
+    .where(eq(deployments.id, deployment));
   await page.goto(`${api.url}/deployments/${deployment}`);
   await page.getByText('forecast 3 min 25 s').waitFor();
   const measured = { totalMs: 180_000, sources: null, installMs: null, regions: [] };

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builds, deployments, jobStageTimes, jobs, replicas } from '../../drizzle/schema/index.ts';
 import { startTestApi, type TestApi } from '../api/start-test-api.ts';
 import { useFreshDatabase } from '../postgres/fresh-database.ts';
-import { addProject, addRegions, someSha } from '../postgres/sample-rows.ts';
+import { addProject, addRegions, forecastOf, someSha } from '../postgres/sample-rows.ts';
 
 const test = useFreshDatabase();
 let api: TestApi;
@@ -86,17 +86,6 @@ interface Deployed {
   isResumed?: boolean;
 }
 
-const nothingForetold = {
-  totalMs: 0,
-  machines: 1,
-  bytes: 0,
-  hubBytes: 0,
-  waves: [],
-  regions: [],
-  bases: [],
-  assumptions: [],
-};
-
 async function deployed(
   buildId: string,
   { kind = 'DEPLOY', status = 'SUCCEEDED', by = 'ada', begun, ended, foretold, isResumed = false }: Deployed,
@@ -117,7 +106,7 @@ async function deployed(
       resumedAt: isResumed ? at(begun) : null,
       ...(ended !== undefined &&
         foretold !== undefined && {
-          forecast: { ...nothingForetold, totalMs: minutes(foretold) },
+          forecast: forecastOf(minutes(foretold)),
           measured: { totalMs: at(ended).getTime() - at(begun).getTime(), sources: null, installMs: null, regions: [] },
         }),
     })

@@ -4,11 +4,18 @@ import type { Database } from '@starling/server/db/connect.ts';
 import { createJob } from '@starling/server/jobs/create.ts';
 import { jobQueue } from '@starling/server/jobs/queue.ts';
 import { hashOfToken } from '@starling/server/lib/random-token.ts';
+import type { Forecast } from '@starling/shared/forecast.ts';
 import type { IdentityKind } from '@starling/shared/permissions.ts';
 import { identities, projects, regions } from '../../drizzle/schema/index.ts';
 
 export const someSha = () => randomBytes(20).toString('hex');
 export const someDigest = () => randomBytes(32).toString('hex');
+
+/** A forecast that names nothing but how long it takes. */
+export const forecastOf = (totalMs: number): Forecast => ({
+  ...{ totalMs, machines: 1, bytes: 0, hubBytes: 0 },
+  ...{ waves: [], regions: [], bases: [], assumptions: [] },
+});
 
 export async function addProject(database: Database, name: string): Promise<void> {
   const project = { name, repositoryUrl: '/repository', defaultRef: 'main', binaryName: name, createdBy: 'test' };

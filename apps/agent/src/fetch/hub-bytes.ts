@@ -148,13 +148,12 @@ export class HubBytes {
       const part = this.#options.receiving.isLimited() && { start, end: Math.min(total, start + atOnceBytes) };
       const answer = await this.#once(path, { ...(part && { part }) }, signal, async (response, body) => {
         if (response.status !== 206 && start > 0) throw new Error(`it answered a range with HTTP ${response.status}`);
-        total = response.status === 206 ? totalOf(response) : Number.POSITIVE_INFINITY;
         for await (const piece of body) {
           bytes += piece.length;
           if (bytes > maxManifestBytes) throw new Error(`it is larger than ${maxManifestBytes} bytes`);
           pieces.push(piece);
         }
-        if (response.status !== 206) total = bytes;
+        total = response.status === 206 ? totalOf(response) : bytes;
         if (bytes === start && bytes < total) throw new Error('it sent nothing of what was asked for');
       });
       if (!('got' in answer)) return answer;

@@ -1,7 +1,7 @@
 import type { Clock } from '@starling/shared/clock.ts';
 import { formatDuration } from '@starling/shared/durations.ts';
 import { Aborted, throwIfAborted } from '../lib/abort.ts';
-import type { Program, ProgramExit } from '../supervise/program.ts';
+import { inLines, type Program, type ProgramExit } from '../supervise/program.ts';
 import { type ProbeTarget, probe } from './probe.ts';
 
 export interface HealthWindow {
@@ -53,7 +53,7 @@ export async function untilHealthy(
       const changed = overtaking?.changed();
       const failure = await probe(target, working);
       throwIfAborted(signal);
-      if (exit) return `the program ${exit.text} before it was healthy${exit.remark ? `\nIt ${exit.remark}.` : ''}`;
+      if (exit) return `the program ${inLines({ ...exit, text: `${exit.text} before it was healthy` })}`;
       if (failure === undefined) {
         healthySince ??= clock.now();
         if (!program || clock.now() - healthySince >= minHealthyTimeMs) return undefined;

@@ -9,7 +9,7 @@ import type { RunSpec } from '@starling/shared/manifest.ts';
 import { Aborted, throwIfAborted } from '../lib/abort.ts';
 import { confinement, ownUser } from './confinement.ts';
 import { Launches } from './launch.ts';
-import { exitOf, Program, type ProgramExit } from './program.ts';
+import { exitOf, inLines, Program, type ProgramExit } from './program.ts';
 import { ProgramLog } from './program-log.ts';
 
 export interface HookOrder {
@@ -113,7 +113,7 @@ export class HookHost {
     }
     throwIfAborted(signal);
     if (!exit) return `did not end within ${formatDuration(timeoutMs)}; it was ended`;
-    return exit.text === 'exited with code 0' ? undefined : `${exit.text}${exit.remark ? `\nIt ${exit.remark}.` : ''}`;
+    return exit.text === 'exited with code 0' ? undefined : inLines(exit);
   }
 
   #programOf(process: { pid: number; identity: string }): Program {

@@ -35,6 +35,9 @@ export interface ProgramExit {
   remark?: string;
 }
 
+/** How it ended, with the remark as a line of its own. */
+export const inLines = ({ text, remark }: ProgramExit): string => (remark ? `${text}\nIt ${remark}.` : text);
+
 const lookEveryMs = 500;
 const stopLookEveryMs = 25;
 const afterKillMs = 10_000;

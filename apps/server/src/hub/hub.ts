@@ -81,8 +81,9 @@ class Hub implements RunningHub {
   readonly #revocations: Revocations;
   readonly #sessions: AgentSessions;
   readonly #server: Server;
-  /** Takes up a renewed certificate until it is called. */
-  readonly #stopFollowing: (() => void) | undefined;
+  /** Begins to take up a renewed certificate; what it gives ends that. */
+  readonly #followTls: (() => () => void) | undefined;
+  #stopFollowing: (() => void) | undefined;
   readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false });
   readonly #loops: Loop[];
   #watching: Promise<void> = Promise.resolve();
@@ -186,7 +187,7 @@ class Hub implements RunningHub {
     const { tls } = options;
     const pair = tls && readTls(tls);
     const secured = pair && createSecureServer({ ...pair, ...tlsLimits }, onRequest);
-    this.#stopFollowing = secured && tls && followTlsFiles(secured, tls, pair, clock, log);
+    this.#followTls = secured && tls && (() => followTlsFiles(secured, tls, pair, clock, log));
     this.#server = secured ?? createServer(onRequest);
     this.#server.timeout = idleSocketTimeoutMs;
     this.#server.requestTimeout = requestTimeoutMs;
@@ -198,6 +199,7 @@ class Hub implements RunningHub {
     await this.#shelf.open();
     await this.#revocations.load();
     this.url = await this.#listen(listen.host, listen.port);
+    this.#stopFollowing = this.#followTls?.();
     if (await this.#keys.load()) this.#useKeys();
     for (const loop of this.#loops) loop.start();
     this.#reports.start();

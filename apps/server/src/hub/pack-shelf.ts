@@ -225,4 +225,4 @@ export class PackShelf {
   }
 }
 
-const isWhole = ({ membership, pack }: ShelvedPack): boolean => membership?.progress().bytesHere === pack.sizeBytes;
+const isWhole = ({ membership, pack }: ShelvedPack): boolean => membership?.has([0, pack.sizeBytes]) === true;

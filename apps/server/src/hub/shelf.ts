@@ -26,7 +26,10 @@ export interface NamedBuild {
 
 /** What lies on the shelf, for `/healthz`. */
 export interface ShelvedBuild extends NamedBuild {
-  /** SEEDING when the pack that the build brought is here, and served; while it is PULLING, what came of it is. Older packs are pulled when somebody asks for them. */
+  /**
+   * SEEDING when the pack that the build brought is here, and served; while it is PULLING, what came of it is. Older
+   * packs are pulled when somebody asks for them.
+   */
   state: 'PULLING' | 'SEEDING' | 'KEPT';
   /** Of that pack. */
   bytesDone: number;
