@@ -42,11 +42,13 @@ test('swarm shows regions, racks, where bytes came from, and the slowest with th
   expect((await starling('swarm', 'hello')).exitCode).toBe(2);
 });
 
-test('swarm --watch shows it again as it changes, and ends with the deployment', async () => {
+test('swarm --watch shows it again as it changes, and ends with the last that the hubs saw of it', async () => {
+  const complete = { ...view, shares: [...new Array(10).fill(0), 4] };
+  const seen = [swarm, swarm, { ...swarm, status: 'SUCCEEDED' }, { ...swarm, status: 'SUCCEEDED', view: complete }];
   let reads = 0;
   stub.server.answers['swarm.get'] = () => {
     reads += 1;
-    return reads < 3 ? { ...swarm, build: `hello@1a2b3c4d5e6${reads}` } : { ...swarm, status: 'SUCCEEDED' };
+    return { ...seen[reads - 1], build: `hello@1a2b3c4d5e6${reads}` };
   };
   const watching = starling('swarm', '4', '--watch', '--json');
   const announcing = setInterval(() => stub.server.announce('machines'), 20);
@@ -56,8 +58,9 @@ test('swarm --watch shows it again as it changes, and ends with the deployment',
   const lines = stdout
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line).status);
-  expect(lines).toEqual(['RUNNING', 'RUNNING', 'SUCCEEDED']);
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ status }) => status)).toEqual(['RUNNING', 'RUNNING', 'SUCCEEDED', 'SUCCEEDED']);
+  expect(lines.at(-1).view).toEqual(complete);
 });
 
 test('swarm says so when nothing moved', async () => {

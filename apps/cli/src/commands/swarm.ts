@@ -8,6 +8,10 @@ import { describeSwarm, explainMachine, type Swarm } from '../views/swarm-view.t
 
 type Named = { deployment: number } | { build: string };
 
+/** Hubs say what they see every two seconds: the last of it may come after the deployment has ended. */
+const lastViewsMs = 6_000;
+const lookAgainMs = 500;
+
 interface SwarmOptions {
   watch?: boolean;
   timeout?: number;
@@ -63,6 +67,7 @@ async function watch(session: Session, api: Api, named: Named, timeoutMs: number
   const changes = followChanges(api, clock);
   const display = terminal.out.isTerminal && terminal.canRedraw ? new Redrawn(terminal.out) : undefined;
   let last = '';
+  let endsBy: number | undefined;
   const show = (swarm: Swarm) => {
     const text = session.json
       ? `${JSON.stringify(swarm)}\n`
@@ -75,8 +80,14 @@ async function watch(session: Session, api: Api, named: Named, timeoutMs: number
     while (!signal.aborted) {
       const swarm = await api.swarm.get.query(named, { signal });
       show(swarm);
-      if (swarm.status !== 'RUNNING' && swarm.status !== 'WAITING') return;
-      await changes.next(['machines', 'deployments'], signal);
+      if (swarm.status === 'RUNNING' || swarm.status === 'WAITING') {
+        await changes.next(['machines', 'deployments'], signal);
+        continue;
+      }
+      const isComplete = !swarm.view || swarm.view.shares.slice(0, -1).every((machines) => machines === 0);
+      endsBy ??= clock.now() + lastViewsMs;
+      if (isComplete || clock.now() >= endsBy) return;
+      await clock.sleep(lookAgainMs, signal);
     }
   } catch (thrown) {
     if (!signal.aborted) throw thrown;
