@@ -153,7 +153,7 @@ describe('approvals', () => {
       patience,
     );
     await expect(as('dora').approvals.approve.mutate({ id })).rejects.toThrow('"approve"');
-    expect(await as('eve').approvals.inbox.query()).toMatchObject([{ id, mine: null }]);
+    expect(await as('eve').approvals.waiting.query()).toMatchObject([{ id, mine: null, whyNotMine: null }]);
     await as('eve').approvals.approve.mutate({ id });
     await becomes(id, 'RUNNING');
     await expect(as('eve').approvals.reject.mutate({ id })).rejects.toThrow('nothing to decide');

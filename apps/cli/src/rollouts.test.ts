@@ -137,6 +137,24 @@ describe('pause, resume and promote', () => {
   });
 });
 
+test('approvals says whose yes would count, and suggests to decide only where yours would', async () => {
+  const row = {
+    ...{ id: 3, buildId: 'hello@1a2b3c4d5e6f', requestedBy: 'you', createdAt: at, asksForApproval: true, mine: null },
+    holding: [{ gate: 'approvals', detail: '0 of 1 approvals', since: at }],
+    whyNotMine: 'You asked for it: somebody else has to decide.',
+  };
+  const frozen = { ...row, id: 4, asksForApproval: false, whyNotMine: null };
+  stub.server.answers['approvals.waiting'] = () => [row, frozen];
+  const own = await starling('approvals');
+  expect(own.stdout).toMatch(/3 .*0 of 1 approvals .*You asked for it/);
+  expect(own.stdout).not.toContain('\n         4');
+  expect(own.stderr).not.toContain('starling approve');
+  stub.server.answers['approvals.waiting'] = () => [row, { ...row, id: 5, whyNotMine: null }];
+  const others = await starling('approvals');
+  expect(others.stdout).toContain('You may decide.');
+  expect(others.stderr).toContain('starling approve 5, starling reject 5');
+});
+
 test('a rollback is undone with a reason', async () => {
   stub.server.answers['deployments.undoRollback'] = () => sampleDeployment({ id: 4 });
   expect((await starling('undo-rollback', 'hello')).exitCode).toBe(2);

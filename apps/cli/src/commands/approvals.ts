@@ -5,13 +5,14 @@ import { formatTable } from '../terminal/table.ts';
 import { oneLine } from '../terminal/terminal.ts';
 import { timeAgo } from '../terminal/wording.ts';
 
-/** `starling approvals`: what waits for you. */
+/** `starling approvals`: what people have to decide. */
 export function approvalsCommand(open: OpenSession): Command {
   return new Command('approvals')
-    .description('deployments that wait for approval where you may give it')
+    .description('deployments that wait for approval, and whether yours would count')
     .action(async (_options: object, command: Command) => {
       const session = open(command);
-      const rows = await (await session.api()).approvals.inbox.query();
+      const waiting = await (await session.api()).approvals.waiting.query();
+      const rows = waiting.filter(({ asksForApproval }) => asksForApproval);
       const nowMs = session.clock.now();
       session.print(rows, () =>
         formatTable(
@@ -19,20 +20,20 @@ export function approvalsCommand(open: OpenSession): Command {
             { title: 'DEPLOYMENT', align: 'right' },
             { title: 'BUILD' },
             { title: 'ASKED FOR' },
-            { title: 'YOU' },
             { title: 'STANDS' },
+            { title: 'YOU' },
           ],
           rows.map((row) => [
             String(row.id),
             row.buildId,
             `${timeAgo(row.createdAt, nowMs)} by ${oneLine(row.requestedBy)}`,
-            row.mine?.toLowerCase() ?? '',
-            oneLine(row.detail),
+            oneLine(row.holding.find(({ gate }) => gate === 'approvals')?.detail ?? ''),
+            row.mine?.toLowerCase() ?? row.whyNotMine ?? 'You may decide.',
           ]),
           { columns: session.terminal.out.columns, paint: session.outInk.paint },
         ),
       );
-      const first = rows.find(({ mine }) => mine === null);
+      const first = rows.find(({ mine, whyNotMine }) => mine === null && whyNotMine === null);
       if (first)
         session.suggest(`say yes or no: starling approve ${first.id}, starling reject ${first.id} --comment <why>`);
     });

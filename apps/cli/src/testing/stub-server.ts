@@ -37,6 +37,7 @@ const queries = [
   'quarantines.list',
   'queue.status',
   'session.whoAmI',
+  'approvals.waiting',
   'swarm.get',
   'swarm.machine',
   'tasks.list',

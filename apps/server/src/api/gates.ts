@@ -1,17 +1,16 @@
 import { StarlingError } from '@starling/shared/errors.ts';
 import { weeklyWindow } from '@starling/shared/freezes.ts';
-import { allProjects } from '@starling/shared/permissions.ts';
 import { projectName } from '@starling/shared/words.ts';
-import { and, asc, desc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, or, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { approvals, builds, deploymentGates, deployments, freezeWindows } from '../../../../drizzle/schema/index.ts';
+import { approvals, deployments, freezeWindows } from '../../../../drizzle/schema/index.ts';
 import { recordAudit } from '../audit/record.ts';
 import { announce } from '../db/changes.ts';
 import { freezes, thawsAt } from '../gates/freeze.ts';
 import { waitingDeployments } from '../gates/waiting.ts';
 import type { Caller, Context } from './context.ts';
 import { findProject } from './projects.ts';
-import { ofDeployment, ofFreeze, ofProjectOrAll, projectsOf, somewhere, visibleIn } from './scopes.ts';
+import { ofDeployment, ofFreeze, ofProjectOrAll, somewhere, visibleIn } from './scopes.ts';
 import { needs, router } from './trpc.ts';
 
 const voice = z.object({ id: z.number().int().positive(), comment: z.string().trim().max(1_000).default('') });
@@ -63,44 +62,6 @@ export const approvalsRouter = router({
   reject: needs('approve', ofDeployment)
     .input(voice)
     .mutation(({ ctx, input }) => speak(ctx, input, 'REJECTED')),
-
-  /** Deployments that wait for approval where the caller may give it, oldest first; `mine` is what they said already. */
-  inbox: needs('approve', somewhere).query(async ({ ctx }) => {
-    const names = projectsOf(ctx.caller, 'approve');
-    const rows = await ctx.database
-      .select({
-        id: deployments.id,
-        project: deployments.project,
-        buildId: deployments.buildId,
-        requestedBy: deployments.requestedBy,
-        reason: deployments.reason,
-        createdAt: deployments.createdAt,
-        commitSubject: builds.commitSubject,
-        commitAuthor: builds.commitAuthor,
-        detail: deploymentGates.detail,
-        mine: approvals.decision,
-      })
-      .from(deployments)
-      .innerJoin(builds, eq(builds.id, deployments.buildId))
-      .innerJoin(
-        deploymentGates,
-        and(
-          eq(deploymentGates.deployment, deployments.id),
-          eq(deploymentGates.gate, 'approvals'),
-          eq(deploymentGates.status, 'WAITING'),
-        ),
-      )
-      .leftJoin(approvals, and(eq(approvals.deployment, deployments.id), eq(approvals.approver, ctx.caller.name)))
-      .where(
-        and(
-          eq(deployments.status, 'WAITING'),
-          names === allProjects ? undefined : inArray(deployments.project, names.length > 0 ? names : ['']),
-        ),
-      )
-      .orderBy(asc(deployments.id))
-      .limit(200);
-    return rows;
-  }),
 
   /** Every deployment one may see that waits, oldest first: for what, and why one's own yes would not count. */
   waiting: needs('view', somewhere).query(({ ctx }) => {
