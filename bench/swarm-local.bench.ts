@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Pack } from '@starling/shared/manifest.ts';
 import { aria2 } from './swarm/aria2.ts';
 import { type Contestant, type Usage, usageOf } from './swarm/contestant.ts';
 import { libtorrent } from './swarm/libtorrent.ts';
-import { memoryFolder, presentOf, sha256Of, writePack } from './swarm/race-files.ts';
+import { fill, memoryFolder, presentOf, sha256Of, writePack } from './swarm/race-files.ts';
 import { starling, starlingEncrypted } from './swarm/starling.ts';
 import { transmission } from './swarm/transmission.ts';
 
@@ -93,18 +93,6 @@ async function race(
     await racers.stop();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/**
- * Memory that was idle is slow to touch on some virtual machines. So the files are there before the race, full of other
- * bytes, and are overwritten in place; with `--fresh` they are deleted again, and their memory is only warm.
- */
-async function fill(path: string, bytes: number): Promise<void> {
-  const file = await open(path, 'w');
-  const block = Buffer.alloc(8 * MiB, 1);
-  for (let left = bytes; left > 0; left -= block.length)
-    await file.write(block.subarray(0, Math.min(left, block.length)));
-  await file.close();
 }
 
 const rate = ({ receivers, seconds }: Measured, pack: Pack) => (receivers * pack.sizeBytes) / MiB / seconds;

@@ -6,7 +6,7 @@ import { aria2 } from './swarm/aria2.ts';
 import { type Contestant, usageOf } from './swarm/contestant.ts';
 import { cannotShape, type Hosts, type Shape, shapedHosts } from './swarm/hosts.ts';
 import { libtorrent, libtorrentSuperSeeding } from './swarm/libtorrent.ts';
-import { memoryFolder, presentOf, sha256Of, writePack } from './swarm/race-files.ts';
+import { fill, memoryFolder, presentOf, sha256Of, writePack } from './swarm/race-files.ts';
 import { starling } from './swarm/starling.ts';
 import { transmission } from './swarm/transmission.ts';
 
@@ -122,7 +122,10 @@ async function race(
   };
   const folder = await mkdtemp(join(base, `${contestant.name}-`));
   const targets = Array.from({ length: receivers }, (_, index) => join(folder, `receiver-${index}`, 'pack'));
-  for (const target of targets) await mkdir(dirname(target));
+  for (const target of targets) {
+    await mkdir(dirname(target));
+    await fill(target, pack.sizeBytes);
+  }
   const hosts: Hosts = await shapedHosts(count, shape);
   try {
     const racers = await contestant.start({ folder, seedFile, pack, targets, hosts: hosts.hosts, own: hosts.own });

@@ -24,6 +24,18 @@ export async function writePack(path: string, sizeBytes: number): Promise<Pack> 
   return { sha256: sha256.digest('hex'), sizeBytes, torrent: hasher.finish() };
 }
 
+/**
+ * Writes as many bytes that are others than the pack's. Memory that was idle is slow to touch on some virtual machines:
+ * so the files of a race are there before it, and are overwritten in place.
+ */
+export async function fill(path: string, bytes: number): Promise<void> {
+  const file = await open(path, 'w');
+  const block = Buffer.alloc(8 * MiB, 1);
+  for (let left = bytes; left > 0; left -= block.length)
+    await file.write(block.subarray(0, Math.min(left, block.length)));
+  await file.close();
+}
+
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 4 * MiB })) hash.update(chunk as Buffer);
