@@ -1,19 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { buildProgram, inEveryCommand } from '../../apps/cli/src/program.ts';
+import { followed, onlyRead } from '../documents/followed.ts';
+import { begins, documents, isSetting, readDocument, root, starlingCommandOf } from '../documents/read-document.ts';
 
 // Every command line of Starling that a document shows is one that the CLI takes: the command is there, with these options and
-// as many arguments. What the tutorial's commands do is tried in test/system/start.test.ts.
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const documents = ['README.md'].concat(
-  readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md') && file !== join('reference', 'cli.md'))
-    .map((file) => `docs/${file}`),
-);
+// as many arguments. And every command of a block, whatever program it is of, is run by a test that follows its document, unless a
+// short list says why not.
 
 interface Shown {
   line: string;
@@ -22,17 +17,13 @@ interface Shown {
 }
 
 function commandsIn(document: string): Shown[] {
-  const text = readFileSync(join(root, document), 'utf8');
-  const blocks = [...text.matchAll(/^```(?:sh|console)?\n(.*?)^```/gms)].flatMap(([, block]) =>
-    block!.replaceAll(/\\\n\s*/g, ' ').split('\n'),
-  );
-  const inText = [...text.replaceAll(/^```.*?^```/gms, '').matchAll(/`((?:npx )?starling [^`]+)`/g)];
+  const { sections } = readDocument(document);
   return [
-    ...blocks.map((line) => ({ line, isWhole: true })),
-    ...inText.map(([, line]) => ({ line: line!.replaceAll('\n', ' '), isWhole: false })),
+    ...sections.flatMap(({ commands, outputs }) => [...commands, ...outputs]).map((line) => ({ line, isWhole: true })),
+    ...sections.flatMap(({ mentions }) => mentions).map((line) => ({ line, isWhole: false })),
   ].flatMap(({ line, isWhole }) => {
-    const command = /^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:npx )?starling (.+)/.exec(line.trim());
-    return command ? [{ line: command[1]!, isWhole }] : [];
+    const command = starlingCommandOf(line);
+    return command === undefined ? [] : [{ line: command, isWhole }];
   });
 }
 
@@ -44,7 +35,7 @@ function wordsOf(line: string): string[] {
   const words: string[] = [];
   for (const [word] of filled.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)) {
     if (/^(\||>|>>|2>|&&|;|#)/.test(word)) break;
-    words.push(word.replaceAll(/["']/g, ''));
+    words.push(word.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
   }
   return words;
 }
@@ -80,5 +71,51 @@ describe('the command lines of', () => {
 
   it('all documents together are many', () => {
     expect(documents.flatMap(commandsIn).length).toBeGreaterThan(50);
+  });
+});
+
+const inBlocks = documents.flatMap((document) =>
+  readDocument(document).sections.flatMap(({ heading, commands }) =>
+    commands.map((command) => ({ document, section: heading, command })),
+  ),
+);
+
+describe('what blocks show', () => {
+  it('is run by a test that follows the document, or is in the list of what is only read', () => {
+    const unrun = inBlocks.filter(
+      ({ document, section, command }) =>
+        followed[document] === undefined &&
+        !isSetting(command) &&
+        !onlyRead.some((one) => one.document === document && one.section === section && begins(command, one.command)),
+    );
+    expect(unrun).toEqual([]);
+  });
+
+  it('is in the list of what is only read as long as it is there', () => {
+    const gone = onlyRead.filter(
+      (one) =>
+        !inBlocks.some(
+          ({ document, section, command }) =>
+            document === one.document && section === one.section && begins(command, one.command),
+        ),
+    );
+    expect(gone).toEqual([]);
+  });
+
+  it('is followed by tests that are there and open the document', () => {
+    for (const [document, test] of Object.entries(followed)) {
+      expect(documents).toContain(document);
+      expect(existsSync(join(root, test)), test).toBe(true);
+      expect(readFileSync(join(root, test), 'utf8'), `${test} does not follow ${document}`).toContain(document);
+    }
+  });
+
+  it('are settings that there are', () => {
+    const reference = readFileSync(join(root, 'docs/reference/configuration.md'), 'utf8');
+    const names = inBlocks
+      .filter(({ command }) => isSetting(command))
+      .flatMap(({ command }) => command.match(/\b(?:STARLING_[A-Z_]+|DATABASE_[A-Z_]*URL)(?==)/g) ?? []);
+    expect(names.length).toBeGreaterThan(5);
+    expect([...new Set(names)].filter((name) => !reference.includes(`\`${name}\``))).toEqual([]);
   });
 });

@@ -1,38 +1,37 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { startOf } from '@starling/host/process-mark.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { openReader, type Reader } from '../../documents/reader.ts';
 import { everywhere, type StarlingUnderTest, settled, startUnderTest } from '../starling-under-test.ts';
 import { newBuild } from './shop.ts';
 
-// docs/runbooks.md, followed. Each command must stand in its runbook as it is given here, but for the number of a deployment.
+// docs/runbooks.md, followed: each command that it names, in its place.
 
 let starling: StarlingUnderTest;
-let runbooks: Map<string, string>;
+let reader: Reader;
+/** What the runbooks call 17. */
+let deployment = 0;
 let good: string;
 let hubs: Record<string, string>;
 const patience = { timeout: 60_000, interval: 250 };
 
 beforeAll(async () => {
-  const text = await readFile(fileURLToPath(new URL('../../../docs/runbooks.md', import.meta.url)), 'utf8');
-  runbooks = new Map(text.split(/^## /m).map((part) => [part.split('\n')[0]!, part.replace(/\s+/g, ' ')]));
   starling = await startUnderTest({ machinesPerRegion: 2 });
+  const number = () => String(deployment);
+  const fill = { '17': number, '<number>': number, '<project>': 'shop' };
+  const typed = join(starling.data, 'typed');
+  await mkdir(typed);
+  reader = await openReader('docs/runbooks.md', { data: starling.data, folder: typed, fill, isTextToo: true });
   hubs = Object.fromEntries(starling.ports.map(({ name, port }) => [name, `http://127.0.0.1:${port}`]));
   good = await newBuild(starling);
   await release(good);
 });
 afterAll(() => starling?.discard());
 
-/** Runs a command that stands in a runbook, split as a shell would; what it says. */
-async function follow(runbook: string, command: string, deployment?: number): Promise<string> {
-  expect(runbooks.get(runbook), `there is no runbook "${runbook}"`).toContain(`\`starling ${command}\``);
-  const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
-  const { code, stdout, stderr } = await starling.cli(
-    ...words.map((word) => (word === '17' ? String(deployment) : word)),
-  );
-  expect(code, `${command}\n${stdout}${stderr}`).toBe(0);
-  return stdout + stderr;
+/** Runs a command that a runbook names; what it says. */
+async function follow(runbook: string, command: string): Promise<string> {
+  return (await reader.mention(runbook, command)).output;
 }
 
 async function release(build: string): Promise<number> {
@@ -46,14 +45,16 @@ it('A bad release', async () => {
   const runbook = 'A bad release';
   const bad = await newBuild(starling);
   const id = await release(bad);
+  deployment = id;
   await follow(runbook, 'stop-the-line shop --reason "errors at the till"');
   expect(await follow(runbook, 'rollback shop --reason "errors at the till" --wait')).toMatch(/6 machines run it/);
   await everywhere(starling, 'shop', good);
   expect(await follow(runbook, 'machines --project shop --problems')).not.toMatch(/told|failed|offline/);
   expect(await follow(runbook, 'quarantine list')).toMatch(new RegExp(`${bad}.*errors at the till`));
   await follow(runbook, 'start-the-line shop');
+  expect(await follow(runbook, 'builds shop')).toContain(good);
   expect(await follow(runbook, 'deployments shop')).toContain(String(id));
-  expect(await follow(runbook, 'deployment 17', id)).toContain(bad);
+  expect(await follow(runbook, 'deployment 17')).toContain(bad);
   await follow(runbook, 'undo-rollback shop --reason "the network was it"');
   await everywhere(starling, 'shop', bad);
   good = bad;
@@ -65,24 +66,25 @@ it('A rollout is stuck', async () => {
     more: 'hooks: { afterInstall: sleep 600 }\nrollout: { waves: [{ fraction: 1% }] }\n',
   });
   const { id } = await starling.api.deployments.deploy.mutate({ project: 'shop', build: slow });
-  const running = await vi.waitFor(async () => {
+  deployment = id;
+  await vi.waitFor(async () => {
     const said = await follow(runbook, 'machines --project shop --problems');
-    expect(said).toMatch(/STAGED.*told/);
-    return said;
+    const machine = /^(\S+-\d).*STAGED.*told/m.exec(said)?.[1];
+    expect(machine, said).toBeDefined();
+    const log = join(starling.data, 'machines', machine!, 'projects/shop/logs/hooks.log');
+    expect(await readFile(log, 'utf8')).toMatch(new RegExp(`afterInstall of ${slow}, deployment ${id}`));
   }, patience);
-  const [machine] = /\S+-\d/.exec(running)!;
-  const log = join(starling.data, 'machines', machine, 'projects/shop/logs/hooks.log');
-  expect(await readFile(log, 'utf8')).toMatch(new RegExp(`afterInstall of ${slow}, deployment ${id}`));
-  expect(await follow(runbook, 'deployment 17', id)).toMatch(/wave/i);
+  expect(await follow(runbook, 'deployment 17')).toMatch(/wave/i);
   await starling.api.deployments.pause.mutate({ id, reason: 'the till is busy' });
-  expect(await follow(runbook, 'deployment 17', id)).toMatch(/paused.*the till is busy/i);
-  await follow(runbook, 'resume 17 --reason "looked at it"', id);
+  expect(await follow(runbook, 'deployment 17')).toMatch(/paused.*the till is busy/i);
+  await follow(runbook, 'resume 17 --reason "looked at it"');
   await starling.cli('stop-the-line', 'shop', '--reason', 'inventory');
   expect(await follow(runbook, 'start-the-line --list')).toContain('inventory');
   await follow(runbook, 'start-the-line shop');
   for (const command of ['approvals', 'freeze list']) await follow(runbook, command);
-  await follow(runbook, 'abort 17 --reason "not today"', id);
-  await follow(runbook, 'abort 17 --reason "not today"', id);
+  await follow(runbook, 'promote 17');
+  await follow(runbook, 'abort 17 --reason "not today"');
+  await follow(runbook, 'abort 17 --reason "not today"');
   expect(await settled(starling, id)).toMatchObject({ status: 'ABORTED' });
   await everywhere(starling, 'shop', good);
 });
@@ -158,4 +160,15 @@ it('An agent is silent', async () => {
   );
   await follow(runbook, 'machine decommission us-east-1 --reason "broken mainboard" --yes');
   expect(await follow(runbook, 'machines --find us-east-1')).not.toContain('us-east-1');
+});
+
+// What these name is looked at when something is wrong, and answers always.
+it('the others', async () => {
+  expect(await follow('A build cannot be deployed: a region is missing', 'builds <project>')).toContain(good);
+  expect(await follow('A job stays QUEUED', 'workers')).toMatch(/worker-1[\s\S]*worker-2/);
+  expect(await follow('A deployment FAILED', 'deployment <number>')).toContain('ABORTED');
+  expect(await follow('A deployment FAILED', 'status')).toContain(good);
+  await follow('Machines are offline, in general', 'machines --problems');
+  await follow('Machines run something else than they were told to', 'machines --project <project> --problems');
+  await reader.end();
 });
