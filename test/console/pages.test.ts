@@ -231,6 +231,7 @@ describe('history', () => {
     await page.getByRole('img', { name: 'Deployments by day' }).waitFor();
     const said = page.getByRole('table', { name: 'Deployments by day' });
     expect(await said.getByRole('row').count()).toBeGreaterThanOrEqual(31);
+    await page.getByText(/took \S+ × as long as was\s+foretold/).waitFor();
     await look('trends');
     await page.getByRole('img', { name: 'Deployments by day' }).hover({ position: { x: 300, y: 80 } });
     await page.getByText('rolled back later').first().waitFor();

@@ -85,6 +85,11 @@ const statements = [
    from (select *, row_number() over (order by created_at)::int as n, lag(id) over (partition by project order by created_at) as before,
      created_at + interval '7 min' as at from builds where job_id % 4 > 0) b
    where at < now() - interval '20 min'`,
+  `update deployments set forecast = jsonb_build_object('totalMs', round(took * (80 + id % 7 * 6) / 100), 'machines', 12, 'bytes', 204800000,
+     'hubBytes', 17000000, 'waves', '[]'::jsonb, 'regions', '[]'::jsonb, 'bases', '[]'::jsonb, 'assumptions', '[]'::jsonb),
+     measured = jsonb_build_object('totalMs', round(took), 'sources', null, 'installMs', null, 'regions', '[]'::jsonb)
+   from (select id as of, extract(epoch from finished_at - started_at) * 1000 as took from deployments) t
+   where t.of = id and status = 'SUCCEEDED'`,
   `insert into deployments (project, build_id, kind, previous_build_id, requested_by, reason, status, salt, created_at)
    select project, id, 'DEPLOY', null, by, why, 'WAITING', 's', now() - waited
    from (values ('shop', 'olga', 'the winter sale', ${hour} * 2), ('ledger', 'eve', 'rounding, as the auditors asked', interval '25 min'),
