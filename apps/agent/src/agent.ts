@@ -289,6 +289,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       );
     }
     for (const { leaveProgram } of machines.values()) leaveProgram();
+    await part('what lets it in', access.close());
     await part('the packs', packs.close());
     await part('the swarm', swarm.close());
     await part('the outbox', outbox.close());

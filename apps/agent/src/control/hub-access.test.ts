@@ -57,6 +57,32 @@ it('opens another session when the hub forgot it, and only then', async () => {
   expect(await agent.session(never)).not.toBe(first);
 });
 
+it('is closed when nothing that it was about to keep is written any more', async () => {
+  const kept = await openIdentity(identityPath(folder, 'agent', 'm1'), () => generateSigningKey().privatePem);
+  const writing = Promise.withResolvers<void>();
+  const written = Promise.withResolvers<void>();
+  const identity = {
+    ...kept,
+    keep: async () => {
+      writing.resolve();
+      await written.promise;
+    },
+  };
+  const agent = await access({ identity });
+  const asked = agent.session(never);
+  await writing.promise;
+  let isClosed = false;
+  const closing = agent.close().then(() => {
+    isClosed = true;
+  });
+  await new Promise(setImmediate);
+  expect(isClosed).toBe(false);
+  written.resolve();
+  await closing;
+  await expect(asked).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(posts('/agents/session')).toBe(0);
+});
+
 it('enrols again with the same key when its first answer was lost, without a use of the token', async () => {
   await (await access()).session(never);
   const identity = await openIdentity(identityPath(folder, 'agent', 'm1'), () => 'never');

@@ -38,6 +38,7 @@ const shutOutPauseMs = 60_000;
  */
 export class HubAccess {
   readonly #options: HubAccessOptions;
+  readonly #closing = new AbortController();
   #session: string | undefined;
   #opening: Promise<string> | undefined;
   #shutOut: { error: StarlingError; until: number } | undefined;
@@ -59,6 +60,12 @@ export class HubAccess {
   /** The hub did not take this session: it was started anew, or the session is over. */
   forget(session: string): void {
     if (this.#session === session) this.#session = undefined;
+  }
+
+  /** Ends what is being asked. Nothing is written any more once this has resolved. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#opening?.catch(() => undefined);
   }
 
   async #open(): Promise<string> {
@@ -127,7 +134,7 @@ export class HubAccess {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
         redirect: 'error',
-        signal: AbortSignal.timeout(requestTimeoutMs),
+        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(requestTimeoutMs)]),
       });
       return { ok: response.ok, status: response.status, body: await response.json().catch(() => undefined) };
     } catch (thrown) {
