@@ -115,7 +115,7 @@ class OpenSwarm implements Swarm {
     project: string | undefined,
   ): Promise<Membership> {
     const { infoHash } = pack.torrent;
-    const digests = pieceDigests(pack).map((digest) => digest.toString('hex'));
+    const digests = pieceDigests(pack);
     const look: Look = (place) => this.#checker.look(place);
     const has = await file.scan(infoHash, digests, look, this.#closing.signal).catch((error: unknown) => {
       throw fileError(file.path, error);

@@ -44,7 +44,7 @@ export class PackFile implements ChunkStore {
   }
 
   /**
-   * Which pieces are in the file already, by their SHA-1 digests in hexadecimal: one byte each, 1 for those that are.
+   * Which pieces are in the file already, by their digests (`pieceDigests`): one byte each, 1 for those that are.
    * `look` says of one place whether it holds those bytes. Ends early, with what was found so far, when `signal` is
    * aborted.
    */

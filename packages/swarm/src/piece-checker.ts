@@ -8,7 +8,7 @@ interface Place {
   /** In the file, in bytes. */
   position: number;
   length: number;
-  /** SHA-1 as hexadecimal digits. */
+  /** As `isPiece` takes it. */
   digest: string;
 }
 

@@ -1,7 +1,7 @@
-import { hash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import type { MemoryLoan, PieceAnswer, PieceOrder } from './piece-checker.ts';
+import { isPiece } from './piece-digest.ts';
 import type { RecordPlace } from './piece-record.ts';
 
 // The thread that does for `piece-checker.ts` what would hold up the event loop: hashing, and writing what is right.
@@ -29,7 +29,7 @@ function answer(order: PieceOrder): PieceAnswer {
 
 function write({ fd, position, length, digest, record }: PieceOrder, memory: Uint8Array | undefined): boolean {
   const bytes = memory?.subarray(0, length) ?? new Uint8Array(0);
-  if (hash('sha1', bytes) !== digest) return false;
+  if (!isPiece(bytes, digest)) return false;
   for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, position + done);
   if (record) note(record);
   return true;
@@ -50,5 +50,5 @@ function look({ fd, position, length, digest }: PieceOrder): boolean {
     if (read === 0) return false;
     done += read;
   }
-  return hash('sha1', own.subarray(0, length)) === digest;
+  return isPiece(own.subarray(0, length), digest);
 }

@@ -23,7 +23,7 @@ export async function stockClient(pack: Pack, file: string) {
   });
   await new Promise<void>((resolve) => client.once('listening', () => resolve()));
   const preloadedStore = await PackFile.open(file, pack.sizeBytes, pack.torrent.pieceLength);
-  const digests = pieceDigests(pack).map((digest) => digest.toString('hex'));
+  const digests = pieceDigests(pack);
   const has = await preloadedStore.scan(
     pack.torrent.infoHash,
     digests,

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
+import { blake3 } from '@napi-rs/blake-hash';
 import type { Pack } from '@starling/shared/manifest.ts';
 import bencode from 'bencode';
 import fc from 'fast-check';
@@ -7,6 +8,13 @@ import { packOf } from './test-swarms.ts';
 import { checkTorrent, pieceDigests, pieceLengthFor, TorrentHasher } from './torrent-info.ts';
 
 const MiB = 1024 * 1024;
+
+/** The same pack with another description. */
+function withInfo(pack: Pack, change: (info: Record<string, unknown>) => object): Pack {
+  const info = Buffer.from(bencode.encode(change(bencode.decode(Buffer.from(pack.torrent.info, 'base64')) as never)));
+  const infoHash = createHash('sha1').update(info).digest('hex');
+  return { ...pack, torrent: { ...pack.torrent, infoHash, info: info.toString('base64') } };
+}
 
 describe('TorrentHasher', () => {
   it('gives the same description however the bytes are cut', () => {
@@ -24,13 +32,10 @@ describe('TorrentHasher', () => {
           }
           const torrent = hasher.finish();
           expect(torrent).toEqual(packOf(bytes).torrent);
-          expect(pieceDigests({ ...packOf(bytes), torrent })).toEqual(
-            Array.from({ length: 11 }, (_, index) =>
-              createHash('sha1')
-                .update(bytes.subarray(index * 65_536, (index + 1) * 65_536))
-                .digest(),
-            ),
-          );
+          const pieces = Array.from({ length: 11 }, (_, index) => bytes.subarray(index * 65_536, (index + 1) * 65_536));
+          const pack = { ...packOf(bytes), torrent };
+          expect(pieceDigests(pack)).toEqual(pieces.map((piece) => blake3(piece).toString('hex')));
+          expect(pieceDigests(pack, false)).toEqual(pieces.map((piece) => hash('sha1', piece)));
         },
       ),
       { numRuns: 25 },
@@ -57,13 +62,16 @@ describe('TorrentHasher', () => {
   });
 });
 
+describe('pieceDigests', () => {
+  it('are of SHA-1 for a pack that was made where there was no BLAKE3', () => {
+    const pack = packOf(Buffer.alloc(100_000, 'starling'));
+    const older = withInfo(pack, ({ 'pieces blake3': _, ...info }) => info);
+    expect(pieceDigests(older)).toEqual(pieceDigests(pack, false));
+  });
+});
+
 describe('checkTorrent', () => {
   const pack = packOf(Buffer.alloc(600_000, 'starling'));
-  const withInfo = (change: (info: Record<string, unknown>) => object): Pack => {
-    const info = Buffer.from(bencode.encode(change(bencode.decode(Buffer.from(pack.torrent.info, 'base64')) as never)));
-    const infoHash = createHash('sha1').update(info).digest('hex');
-    return { ...pack, torrent: { ...pack.torrent, infoHash, info: info.toString('base64') } };
-  };
 
   it('finds nothing wrong with what TorrentHasher made', () => expect(checkTorrent(pack)).toBeUndefined());
 
@@ -72,11 +80,15 @@ describe('checkTorrent', () => {
     ['of 600000 bytes, the pack of 600001', { ...pack, sizeBytes: 600_001 }],
     ['65536 bytes, where 131072', { ...pack, torrent: { ...pack.torrent, pieceLength: 131_072 } }],
     ['are allowed', { ...pack, torrent: { ...pack.torrent, pieceLength: 1024 * MiB } }],
-    ['has not the 10 pieces', withInfo((info) => ({ ...info, pieces: Buffer.alloc(40) }))],
-    ['is not private', withInfo(({ private: _, ...info }) => info)],
-    ['has no name', withInfo(({ name: _, ...info }) => info)],
-    ['several files', withInfo((info) => ({ ...info, files: [] }))],
-    ['is not a dictionary', withInfo(() => [1])],
+    ['has not the 10 pieces', withInfo(pack, (info) => ({ ...info, pieces: Buffer.alloc(40) }))],
+    [
+      'has not the 10 pieces of such a pack by BLAKE3',
+      withInfo(pack, (info) => ({ ...info, 'pieces blake3': Buffer.alloc(200) })),
+    ],
+    ['is not private', withInfo(pack, ({ private: _, ...info }) => info)],
+    ['has no name', withInfo(pack, ({ name: _, ...info }) => info)],
+    ['several files', withInfo(pack, (info) => ({ ...info, files: [] }))],
+    ['is not a dictionary', withInfo(pack, () => [1])],
   ])('says what is wrong: %s', (words, broken) => expect(checkTorrent(broken)).toContain(words));
 
   it.each([

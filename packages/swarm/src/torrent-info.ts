@@ -3,10 +3,12 @@ import { createHash, type Hash } from 'node:crypto';
 import { StarlingError } from '@starling/shared/errors.ts';
 import type { Pack } from '@starling/shared/manifest.ts';
 import bencode from 'bencode';
+import { blake3Bytes, blake3Hasher, hasBlake3, sha1Bytes } from './piece-digest.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-const digestBytes = 20;
+/** Beside `pieces`, in the description: the same pieces by BLAKE3. Stock clients overlook what they do not know. */
+const blake3Key = 'pieces blake3';
 /** A member holds the pieces it is fetching in memory, so a description may not ask for larger ones. */
 const maxPieceLength = 32 * MiB;
 const minPieceLength = 16 * KiB;
@@ -28,7 +30,9 @@ export class TorrentHasher {
   readonly #sizeBytes: number;
   readonly #pieceLength: number;
   readonly #pieces: Buffer[] = [];
+  readonly #blake3Pieces: Buffer[] = [];
   #piece: Hash = createHash('sha1');
+  #blake3Piece = newBlake3();
   #inPiece = 0;
   #seen = 0;
 
@@ -47,7 +51,9 @@ export class TorrentHasher {
     let start = 0;
     while (start < chunk.length) {
       const end = Math.min(chunk.length, start + this.#pieceLength - this.#inPiece);
-      this.#piece.update(chunk.subarray(start, end));
+      const bytes = chunk.subarray(start, end);
+      this.#piece.update(bytes);
+      this.#blake3Piece?.update(bytes);
       this.#inPiece += end - start;
       start = end;
       if (this.#inPiece === this.#pieceLength) this.#endPiece();
@@ -65,6 +71,7 @@ export class TorrentHasher {
         name: this.#name,
         'piece length': this.#pieceLength,
         pieces: Buffer.concat(this.#pieces),
+        ...(hasBlake3 ? { [blake3Key]: Buffer.concat(this.#blake3Pieces) } : {}),
         private: 1,
       }),
     );
@@ -73,10 +80,14 @@ export class TorrentHasher {
 
   #endPiece(): void {
     this.#pieces.push(this.#piece.digest());
+    if (this.#blake3Piece) this.#blake3Pieces.push(this.#blake3Piece.digest());
     this.#piece = createHash('sha1');
+    this.#blake3Piece = newBlake3();
     this.#inPiece = 0;
   }
 }
+
+const newBlake3 = () => (hasBlake3 ? blake3Hasher() : undefined);
 
 /** Why a pack's torrent description is not to be used, as the end of "the torrent …"; undefined when it fits. */
 export function checkTorrent(pack: Pack): string | undefined {
@@ -101,16 +112,25 @@ export function checkTorrent(pack: Pack): string | undefined {
   if (fields['piece length'] !== pieceLength)
     return `has pieces of ${fields['piece length']} bytes, where ${pieceLength} were announced`;
   const expected = Math.ceil(pack.sizeBytes / pieceLength);
-  if (!(fields.pieces instanceof Uint8Array) || fields.pieces.length !== expected * digestBytes)
-    return `has not the ${expected} pieces of such a pack`;
+  const isList = (list: unknown, digestBytes: number) =>
+    list instanceof Uint8Array && list.length === expected * digestBytes;
+  if (!isList(fields.pieces, sha1Bytes)) return `has not the ${expected} pieces of such a pack`;
+  if (blake3Key in fields && !isList(fields[blake3Key], blake3Bytes))
+    return `has not the ${expected} pieces of such a pack by BLAKE3`;
   return undefined;
 }
 
-/** The SHA-1 digests of the pieces, in order. Only for a description that `checkTorrent` found to fit. */
-export function pieceDigests(pack: Pack): Buffer[] {
-  const { pieces } = bencode.decode(Buffer.from(pack.torrent.info, 'base64')) as { pieces: Uint8Array };
-  return Array.from({ length: pieces.length / digestBytes }, (_, index) =>
-    Buffer.from(pieces.subarray(index * digestBytes, (index + 1) * digestBytes)),
+/**
+ * The digests of the pieces, in order, as `isPiece` takes them: BLAKE3 where the description has them and this machine
+ * can make them, else SHA-1. Only for a description that `checkTorrent` found to fit.
+ */
+export function pieceDigests(pack: Pack, canBlake3 = hasBlake3): string[] {
+  const fields = bencode.decode(Buffer.from(pack.torrent.info, 'base64')) as Record<string, Uint8Array>;
+  const blake3 = canBlake3 ? fields[blake3Key] : undefined;
+  const digits = Buffer.from(blake3 ?? fields.pieces!).toString('hex');
+  const length = 2 * (blake3 ? blake3Bytes : sha1Bytes);
+  return Array.from({ length: digits.length / length }, (_, index) =>
+    digits.slice(index * length, (index + 1) * length),
   );
 }
 
