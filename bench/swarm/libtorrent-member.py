@@ -1,5 +1,5 @@
-# One member of a swarm of libtorrent, tuned for a data centre: libtorrent-member.py tuned|super-seeding <pack.json> <file>
-# seed|receiver <address>.
+# One member of swarms of libtorrent, tuned for a data centre: libtorrent-member.py tuned|super-seeding <address>. What it is
+# told: see line-members.ts.
 import base64
 import json
 import os
@@ -9,9 +9,7 @@ import time
 
 import libtorrent as lt
 
-mode, pack_file, path, role, address = sys.argv[1:]
-pack = json.load(open(pack_file))
-is_seed = role == "seed"
+mode, address = sys.argv[1:]
 
 settings = lt.high_performance_seed()
 settings.update(
@@ -55,38 +53,53 @@ if not address.startswith("127."):
     settings.update({"send_socket_buffer_size": 0, "recv_socket_buffer_size": 0, "max_out_request_queue": 500})
 session = lt.session(settings)
 
-info = lt.torrent_info(lt.bdecode(b"d4:info" + base64.b64decode(pack["torrent"]["info"]) + b"e"))
-params = lt.add_torrent_params()
-params.ti = info
-params.save_path = os.path.dirname(path)
-params.renamed_files = {0: os.path.basename(path)}
-params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
-if is_seed:
-    params.flags |= lt.torrent_flags.seed_mode
-    if mode == "super-seeding":
-        params.flags |= lt.torrent_flags.super_seeding
-handle = session.add_torrent(params)
-while str(handle.status().state) not in ("seeding", "downloading", "finished"):
-    time.sleep(0.01)
 while session.listen_port() == 0:
     time.sleep(0.01)
 print(f"ready {address}:{session.listen_port()}", flush=True)
 
 
-def wait_until_complete():
+def join(pack_file, path, is_seed):
+    pack = json.load(open(pack_file))
+    params = lt.add_torrent_params()
+    params.ti = lt.torrent_info(lt.bdecode(b"d4:info" + base64.b64decode(pack["torrent"]["info"]) + b"e"))
+    params.save_path = os.path.dirname(path)
+    params.renamed_files = {0: os.path.basename(path)}
+    params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
+    if is_seed:
+        params.flags |= lt.torrent_flags.seed_mode
+        if mode == "super-seeding":
+            params.flags |= lt.torrent_flags.super_seeding
+    handle = session.add_torrent(params)
+    while str(handle.status().state) not in ("seeding", "downloading", "finished"):
+        time.sleep(0.01)
+    return handle
+
+
+def wait_until_complete(handle):
     # The write is over when nothing is queued for the disk.
     while not handle.status().is_seeding:
         time.sleep(0.005)
     print("complete", flush=True)
 
 
+handle = None
+is_seed = False
 for line in sys.stdin:
     word, *rest = line.split()
+    if word == "join":
+        is_seed = rest[2] == "seed"
+        handle = join(rest[0], rest[1], is_seed)
+        print("joined", flush=True)
     if word == "go":
-        for address in rest:
-            host, port = address.rsplit(":", 1)
+        for peer in rest:
+            host, port = peer.rsplit(":", 1)
             handle.connect_peer((host, int(port)))
         if not is_seed:
-            threading.Thread(target=wait_until_complete, daemon=True).start()
+            threading.Thread(target=wait_until_complete, args=[handle], daemon=True).start()
+    if word == "leave":
+        session.remove_torrent(handle)
+        while session.get_torrents():
+            time.sleep(0.01)
+        print("left", flush=True)
     if word == "sent":
         print(f"sent {handle.status().total_payload_upload}", flush=True)

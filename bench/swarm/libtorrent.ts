@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Contestant } from './contestant.ts';
-import { startLineMembers } from './starling.ts';
+import { startLineMembers } from './line-members.ts';
 
 const program = fileURLToPath(new URL('./libtorrent-member.py', import.meta.url));
 /** Debian's own, which is the one that `python3-libtorrent` is for. */

@@ -1,8 +1,7 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { handOut } from '../../apps/server/src/hub/handout.ts';
-import { type Contestant, hostOf, LineProcess, type Race, type Racers } from './contestant.ts';
+import { type Contestant, hostOf, type Race } from './contestant.ts';
+import { startLineMembers } from './line-members.ts';
 
 const program = fileURLToPath(new URL('./starling-member.ts', import.meta.url));
 
@@ -37,36 +36,4 @@ function introduce(race: Race, addresses: readonly string[]): string[][] {
   }));
   const lists = handOut(members, peerAt(seed));
   return [[], ...members.map(({ machine }) => [JSON.stringify(lists.get(machine))])];
-}
-
-/**
- * Members that are told of each other by the line `go host:port …`; the first is the seed. `introduce` says which
- * addresses each is told.
- */
-export async function startLineMembers(
-  race: Race,
-  commandLine: readonly string[],
-  introduce: (addresses: readonly string[]) => string[][],
-): Promise<Racers> {
-  const packFile = join(race.folder, 'pack.json');
-  await writeFile(packFile, JSON.stringify(race.pack));
-  const files = [race.seedFile, ...race.targets];
-  const members = files.map((file, index) => {
-    const host = hostOf(race, index);
-    return new LineProcess(host, [...commandLine, packFile, file, index === 0 ? 'seed' : 'receiver', host.address]);
-  });
-  const addresses = await Promise.all(members.map((member) => member.expect('ready')));
-  return {
-    pids: () => members.map(({ pid }) => pid),
-    go: () => {
-      for (const [index, peers] of introduce(addresses).entries()) members[index]?.say(['go', ...peers].join(' '));
-      return members.slice(1).map((member) => member.expect('complete'));
-    },
-    kill: (receiver) => members[receiver + 1]?.kill(),
-    seedSentBytes: async () => {
-      members[0]?.say('sent');
-      return Number(await members[0]?.expect('sent'));
-    },
-    stop: async () => void (await Promise.all(members.map((member) => member.stop()))),
-  };
 }
