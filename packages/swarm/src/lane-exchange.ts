@@ -26,7 +26,7 @@ export interface ExchangeParts {
   self: SwarmPeer;
   book: PieceBook;
   file: PackFile;
-  /** SHA-1 of each piece, hexadecimal. */
+  /** Of each piece, as `isPiece` takes it. */
   digests: readonly string[];
   buffers: PieceBuffers;
   checker: PieceChecker;
@@ -47,6 +47,9 @@ export interface ExchangeParts {
   /** The pack's file cannot be read or written. */
   onFileError: (error: Error) => void;
 }
+
+/** Asked of every source in advance, however slow: whoever has to wait for the next question leaves its link idle. */
+const askAheadPieces = 3;
 
 /**
  * One pack's lanes: from the members that the hub named, and to those that called. Decides which piece is asked for
@@ -279,7 +282,7 @@ export class LaneExchange {
     const { book, limits } = this.#parts;
     if (this.#isClosed || !intake.isOpen || book.isComplete) return;
     const aheadBytes = Math.min(limits.askAheadBytes, ((intake.bytesPerSecond ?? 0) * limits.askAheadMs) / 1_000);
-    const ahead = Math.max(2, Math.min(32, Math.ceil(aheadBytes / book.shape.pieceLength)));
+    const ahead = Math.max(askAheadPieces, Math.min(32, Math.ceil(aheadBytes / book.shape.pieceLength)));
     const isFar = !this.#near.has(intake);
     while (intake.asked.size < ahead) {
       // Asked again at the next tick.

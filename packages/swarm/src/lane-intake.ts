@@ -94,6 +94,8 @@ export class Intake {
   readonly #helloTimer: NodeJS.Timeout;
   /** Bytes of pieces that are no longer wanted may still be on their way. */
   readonly #cancelled = new Set<number>();
+  /** Came whole, and is being checked. */
+  readonly #unconfirmed = new Set<number>();
   readonly #onRoom = () => this.#resume();
   #hello: Buffer | undefined = Buffer.alloc(0);
   #arriving: Arriving | undefined;
@@ -124,7 +126,7 @@ export class Intake {
       callback: (bytes) => this.#onBytes(bytes),
     };
     this.#socket = offer ? callSealed(peer, offer, onread) : connect({ ...peer, noDelay: true, onread });
-    this.#mail = new LaneMail(this.#socket, limits.newsMs);
+    this.#mail = new LaneMail(this.#socket);
     this.#socket.once(offer ? 'secureConnect' : 'connect', () => {
       this.#say(encodeHello({ answer: 'welcome', ...this.#identity() }));
     });
@@ -156,8 +158,11 @@ export class Intake {
     this.#say(encodeFrame({ type: 'cancel', piece }));
   }
 
+  /** A source that sent the piece counts it as under way until it hears this; to others it matters little. */
   tellHave(piece: number): void {
-    if (this.isOpen) this.#mail.add(encodeFrame({ type: 'have', piece }));
+    const { newsMs, idleNewsMs } = this.#parts.limits;
+    const isAwaited = this.#unconfirmed.delete(piece);
+    if (this.isOpen) this.#mail.add(encodeFrame({ type: 'have', piece }), isAwaited ? newsMs : idleNewsMs);
   }
 
   /** Bytes that are still to come until `piece` is whole, those that are sent before it too. */
@@ -352,6 +357,7 @@ export class Intake {
     this.bytesPerSecond = this.bytesPerSecond === undefined ? rate : 0.7 * this.bytesPerSecond + 0.3 * rate;
     this.#lastPieceAt = now;
     this.asked.delete(piece);
+    this.#unconfirmed.add(piece);
     this.#parts.events.onPiece(this, piece, arriving.bytes);
   }
 

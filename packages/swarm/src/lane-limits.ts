@@ -20,7 +20,7 @@ export interface LaneLimits {
   maxSending: number;
   /** Who waits for its turn for longer goes before those who want what nobody was given. */
   turnPatienceMs: number;
-  /** How much to ask one source for in advance: what it sends in this time, but never fewer than two pieces. */
+  /** How much to ask one source for in advance: what it sends in this time, but never fewer than three pieces. */
   askAheadMs: number;
   /** And never more bytes. */
   askAheadBytes: number;
@@ -32,6 +32,8 @@ export interface LaneLimits {
   impatientAfterMs: number;
   /** How long news may wait for more of them, to go in one packet. */
   newsMs: number;
+  /** The same for those that change nothing at once. */
+  idleNewsMs: number;
   /** After so long without anything to ask anyone for, sources outside the rack are asked for what neighbours were to bring. */
   neighbourMs: number;
   pingEveryMs: number;
@@ -52,7 +54,7 @@ export interface LaneLimits {
 export const defaultLaneLimits: LaneLimits = {
   receiveBudgetBytes: 40 * MiB,
   chunkBytes: 512 * KiB,
-  sendingAtOnce: 8,
+  sendingAtOnce: 16,
   quickMs: 150,
   windowBytes: 32 * MiB,
   slowAfterMs: 1_000,
@@ -64,7 +66,8 @@ export const defaultLaneLimits: LaneLimits = {
   comingMs: 3_000,
   sparedMs: 15_000,
   impatientAfterMs: 6_000,
-  newsMs: 10,
+  newsMs: 20,
+  idleNewsMs: 250,
   neighbourMs: 2_500,
   pingEveryMs: 2_000,
   quietAfterMs: 8_000,

@@ -7,20 +7,23 @@ import { monotonicMs } from './monotonic.ts';
  */
 export class LaneMail {
   readonly #socket: Socket;
-  readonly #waitMs: number;
   #news: Buffer[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #dueAt = Number.POSITIVE_INFINITY;
   spokeAt = monotonicMs();
 
-  constructor(socket: Socket, waitMs: number) {
+  constructor(socket: Socket) {
     this.#socket = socket;
-    this.#waitMs = waitMs;
   }
 
-  /** Sends a frame soon. */
-  add(frame: Buffer): void {
+  /** Sends a frame after `waitMs` at the latest, behind those that were added before. */
+  add(frame: Buffer, waitMs: number): void {
     this.#news.push(frame);
-    this.#timer ??= setTimeout(() => this.#flush(), this.#waitMs);
+    const dueAt = monotonicMs() + waitMs;
+    if (dueAt >= this.#dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
+    this.#timer = setTimeout(() => this.#flush(), waitMs);
   }
 
   /** Sends a frame now; `done` is called when the system has taken `body`, or the socket is closed. */
@@ -45,7 +48,7 @@ export class LaneMail {
 
   #flush(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#dueAt = Number.POSITIVE_INFINITY;
     if (this.#news.length === 0 || this.#socket.destroyed) return;
     this.#socket.write(Buffer.concat(this.#news));
     this.#news = [];

@@ -77,7 +77,7 @@ export class Outlet implements Waiting {
     this.#parts = parts;
     this.receiver = receiver;
     this.receiverHas = new Uint8Array(book.shape.pieceCount);
-    this.#mail = new LaneMail(socket, limits.newsMs);
+    this.#mail = new LaneMail(socket);
     this.#reader = new FrameReader('receiver', book.shape, {
       onFrame: (frame, body) => this.#onFrame(frame, body),
       placeFor: () => undefined,
@@ -108,12 +108,12 @@ export class Outlet implements Waiting {
   }
 
   tellHave(piece: number): void {
-    this.#mail.add(encodeFrame({ type: 'have', piece }));
+    this.#mail.add(encodeFrame({ type: 'have', piece }), this.#parts.limits.newsMs);
   }
 
   /** A piece is promised or sent to somebody else, or is not after all; of interest to who has not got it. */
   tell(frame: OutletNews): void {
-    if (this.isOpen && !this.receiverHas[frame.piece]) this.#mail.add(encodeFrame(frame));
+    if (this.isOpen && !this.receiverHas[frame.piece]) this.#mail.add(encodeFrame(frame), this.#parts.limits.newsMs);
   }
 
   tick(now: number): void {
