@@ -128,6 +128,8 @@ function asResult({ bytes, cpuSeconds, peakMb, settings }: PeerResult, share: (b
 }
 
 async function measureStarling(work: string, older: string, previous: string, next: string) {
+  // As workers and agents run: what the first build compiles the others do not.
+  process.env.NODE_COMPILE_CACHE = join(work, 'compile-cache');
   const script = (name: string) => new URL(`./update/${name}.ts`, import.meta.url).pathname;
   const node = async (name: string, args: string[]) => {
     const { stdout, ...cost } = await measured(process.execPath, [script(name), ...args], work);

@@ -1,4 +1,5 @@
 import { type DeltaStreams, fieldAt, maxReferenceBytes, maxTargetBytes, packStreams } from './delta-format.ts';
+import { type Phases, withTableCopies } from './table-copies.ts';
 import { ByteWriter } from './varint.ts';
 
 // Finds the copies with differences that make a patch (see delta-format.ts for what it holds). That two builds of the
@@ -23,17 +24,19 @@ export interface Delta {
 
 /**
  * A patch that makes `target` of `reference`; undefined when they have nothing in common. `expectedOffset` is where
- * target's first byte is probably found in the reference. At most 8 MiB of target and 32 MiB of reference.
+ * target's first byte is probably found in the reference, `phases` how both lie in their files. At most 8 MiB of target and
+ * 32 MiB of reference.
  */
 export function makeDelta(
   reference: Uint8Array,
   target: Uint8Array,
   expectedOffset: number,
   level: number,
+  phases: Phases = { reference: 0, target: 0 },
 ): Delta | undefined {
   if (target.length > maxTargetBytes || reference.length > maxReferenceBytes)
     throw new Error('too large for one patch');
-  const copies = findCopies(reference, target, expectedOffset);
+  const copies = withTableCopies(reference, target, findCopies(reference, target, expectedOffset), phases);
   if (copies.length === 0) return undefined;
   let [referenceStart, referenceEnd] = [Number.POSITIVE_INFINITY, 0];
   for (const { start, length, offset } of copies) {
@@ -44,7 +47,8 @@ export function makeDelta(
   return { patch: packStreams(streams, level), referenceStart, referenceEnd };
 }
 
-interface Copy {
+/** Of the target, in bytes; `offset` is its place in the reference less `start`. */
+export interface Copy {
   start: number;
   length: number;
   offset: number;
@@ -78,29 +82,43 @@ function findCopies(reference: Uint8Array, target: Uint8Array, expectedOffset: n
 /** Reused within a thread, as a fresh one for each patch would be most of the memory that patches take. */
 let table = new Int32Array(0);
 
-/** Where seeds of the reference are, by hash; of equal hashes the last one stays. */
+/** Bits of a slot that hold the number of a seed; the others have more of its hash, so that few places are looked at in vain. */
+const numberBits = Math.log2(maxReferenceBytes / seedStep) + 1;
+const numberMask = 2 ** numberBits - 1;
+
+/** Where seeds of the reference are, by hash; of equal hashes the last one stays. A slot is 0 while it is free. */
 class Seeds {
-  readonly #places: Int32Array;
+  readonly #slots: Int32Array;
   readonly #shift: number;
 
   constructor(reference: Uint8Array) {
     const bits = Math.max(4, Math.ceil(Math.log2(reference.length / seedStep)));
     this.#shift = 32 - bits;
     if (table.length < 2 ** bits) table = new Int32Array(2 ** bits);
-    this.#places = table.subarray(0, 2 ** bits).fill(-1);
-    fillSeeds(wordsOf(reference), this.#places, this.#shift);
+    this.#slots = table.subarray(0, 2 ** bits).fill(0);
+    fillSeeds(wordsOf(reference), this.#slots, this.#shift);
   }
 
+  /** Where the reference probably has the sixteen bytes at `at`; -1 when it has them nowhere. */
   find(bytes: Uint8Array, at: number): number {
     const hash = hashOf(fieldAt(bytes, at), fieldAt(bytes, at + 4), fieldAt(bytes, at + 8), fieldAt(bytes, at + 12));
-    return this.#places[hash >>> this.#shift]!;
+    const slot = this.#slots[hash >>> this.#shift]!;
+    if (slot === 0 || slot >>> numberBits !== tagOf(hash)) return -1;
+    return ((slot & numberMask) - 1) * seedStep;
   }
 }
 
-function fillSeeds(words: Int32Array, places: Int32Array, shift: number): void {
+function fillSeeds(words: Int32Array, slots: Int32Array, shift: number): void {
   const step = seedStep / 4;
-  for (let at = 0; at + 4 <= words.length; at += step)
-    places[hashOf(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!) >>> shift] = at * 4;
+  for (let at = 0, number = 1; at + 4 <= words.length; at += step, number += 1) {
+    const hash = hashOf(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+    slots[hash >>> shift] = (tagOf(hash) << numberBits) | number;
+  }
+}
+
+/** The lower bits of a hash, mixed anew: the upper ones say which slot. */
+function tagOf(hash: number): number {
+  return Math.imul(hash, 0x85ebca6b) >>> numberBits;
 }
 
 /** Multiplicative hashing (Knuth, TAOCP 6.4) of four words; the best bits of it are the upper ones. */

@@ -2,6 +2,7 @@ import { makeDelta } from './delta-encode.ts';
 import type { Streams } from './jobs.ts';
 import { filled } from './scan-segment.ts';
 import { borrow, giveBack } from './scratch.ts';
+import type { Phases } from './table-copies.ts';
 import { compress } from './zstd.ts';
 
 export interface EncodeJob {
@@ -38,13 +39,22 @@ export function encodeStretch(job: EncodeJob, streams: Streams): EncodedStretch 
   const { start, lengths, reference } = job;
   const bytes = filled(streams('tree'), start, borrow(lengths.reduce((sum, length) => sum + length, 0)));
   const window = reference && filled(streams('previous'), reference.start, borrow(reference.end - reference.start));
-  const encoded = encode(job, bytes, window);
+  const phases = {
+    reference: reference ? streams('previous').placeInFile(reference.start) : 0,
+    target: streams('tree').placeInFile(start),
+  };
+  const encoded = encode(job, bytes, window, phases);
   giveBack(bytes);
   if (window) giveBack(window);
   return encoded;
 }
 
-function encode({ lengths, reference, levels }: EncodeJob, bytes: Buffer, window: Buffer | undefined): EncodedStretch {
+function encode(
+  { lengths, reference, levels }: EncodeJob,
+  bytes: Buffer,
+  window: Buffer | undefined,
+  phases: Phases,
+): EncodedStretch {
   const encoded: Uint8Array[] = [];
   let at = 0;
   for (const length of lengths) {
@@ -57,7 +67,7 @@ function encode({ lengths, reference, levels }: EncodeJob, bytes: Buffer, window
   const result = { chunks, encodedLengths: encoded.map((one) => one.length) };
   const none = { ...result, patch: new Uint8Array(0), referenceStart: 0, referenceLength: 0 };
   if (!reference || !window) return none;
-  const delta = makeDelta(window, bytes, reference.place - reference.start, levels.patch);
+  const delta = makeDelta(window, bytes, reference.place - reference.start, levels.patch, phases);
   if (!delta || delta.patch.length > chunks.length * worthwhileShare) return none;
   return {
     ...result,

@@ -34,6 +34,11 @@ export class FileStream {
     this.sizeBytes = start;
   }
 
+  /** How far a position of the stream is from the start of its file, in bytes. */
+  placeInFile(position: number): number {
+    return position - (this.#starts[this.#fileAt(position)] ?? 0);
+  }
+
   /** Fills `into` with the bytes from `start` on; how many there were, fewer where the stream or a file ends early. */
   read(start: number, into: Uint8Array): number {
     return this.#each(start, into, (descriptor, bytes, position) =>

@@ -22,6 +22,7 @@ export function testBuild(name: string, content: Buffer, previous?: TestBuild, c
   const pieces = piecesOf(content);
   const streams = (stream: string) => ({
     read: (start: number, into: Uint8Array) => (stream === 'tree' ? content : previous!.content).copy(into, 0, start),
+    placeInFile: (position: number) => position,
   });
   const places = new Map<string, { offset: number; encodedLength: number }>();
   const patches: Omit<ManifestPatch, 'pack' | 'ancestor'>[] = [];
