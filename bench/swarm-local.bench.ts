@@ -63,7 +63,8 @@ async function race(
   pack: Pack,
   isFresh: boolean,
 ): Promise<Measured> {
-  const folder = await mkdtemp(join(base, `${contestant.name}-`));
+  // Members are told of files by line, word by word.
+  const folder = await mkdtemp(join(base, `${contestant.name.replaceAll(/\W+/g, '-')}-`));
   const targets = Array.from({ length: receivers }, (_, index) => join(folder, `receiver-${index}`, 'pack'));
   for (const target of targets) {
     await mkdir(dirname(target));
