@@ -1,4 +1,11 @@
-import { type DeltaStreams, fieldAt, maxReferenceBytes, maxTargetBytes, packStreams } from './delta-format.ts';
+import {
+  type Copy,
+  type DeltaStreams,
+  fieldAt,
+  maxReferenceBytes,
+  maxTargetBytes,
+  packStreams,
+} from './delta-format.ts';
 import { type Phases, withTableCopies } from './table-copies.ts';
 import { ByteWriter } from './varint.ts';
 
@@ -45,13 +52,6 @@ export function makeDelta(
   }
   const streams = writeStreams(reference, target, copies, referenceStart);
   return { patch: packStreams(streams, level), referenceStart, referenceEnd };
-}
-
-/** Of the target, in bytes; `offset` is its place in the reference less `start`. */
-export interface Copy {
-  start: number;
-  length: number;
-  offset: number;
 }
 
 function findCopies(reference: Uint8Array, target: Uint8Array, expectedOffset: number): Copy[] {

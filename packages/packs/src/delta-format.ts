@@ -18,6 +18,13 @@ export interface DeltaStreams {
   literals: Uint8Array;
 }
 
+/** Of the target, in bytes; `offset` is its place in the reference less `start`. */
+export interface Copy {
+  start: number;
+  length: number;
+  offset: number;
+}
+
 export const maxTargetBytes = 8 * 1024 * 1024;
 export const maxReferenceBytes = 32 * 1024 * 1024;
 

@@ -1,4 +1,4 @@
-import type { Copy } from './delta-encode.ts';
+import type { Copy } from './delta-format.ts';
 
 // Tables of addresses (relocations, symbols, indices of unwind information) are what a relink changes most: every entry of
 // them moves, so that no sixteen bytes of the old one stand in the new one, and nothing to copy is found. But how

@@ -28,9 +28,9 @@ export function isPiece(bytes: Uint8Array, digest: string): boolean {
   return blake3Module.blake3(asBuffer(bytes)).toString('hex') === digest;
 }
 
-/** For bytes that come bit by bit; only where `hasBlake3`. */
-export function blake3Hasher(): { update(bytes: Uint8Array): void; digest(): Buffer } {
-  if (!blake3Module) throw new Error('this machine cannot make BLAKE3');
+/** For bytes that come bit by bit; undefined where there is no BLAKE3. */
+export function blake3Hasher(): { update(bytes: Uint8Array): void; digest(): Buffer } | undefined {
+  if (!blake3Module) return undefined;
   const hasher = new blake3Module.Blake3Hasher();
   return { update: (bytes) => void hasher.update(asBuffer(bytes)), digest: () => hasher.digestBuffer() };
 }

@@ -32,7 +32,7 @@ export class TorrentHasher {
   readonly #pieces: Buffer[] = [];
   readonly #blake3Pieces: Buffer[] = [];
   #piece: Hash = createHash('sha1');
-  #blake3Piece = newBlake3();
+  #blake3Piece = blake3Hasher();
   #inPiece = 0;
   #seen = 0;
 
@@ -71,7 +71,7 @@ export class TorrentHasher {
         name: this.#name,
         'piece length': this.#pieceLength,
         pieces: Buffer.concat(this.#pieces),
-        ...(hasBlake3 ? { [blake3Key]: Buffer.concat(this.#blake3Pieces) } : {}),
+        ...(this.#blake3Piece ? { [blake3Key]: Buffer.concat(this.#blake3Pieces) } : {}),
         private: 1,
       }),
     );
@@ -82,12 +82,10 @@ export class TorrentHasher {
     this.#pieces.push(this.#piece.digest());
     if (this.#blake3Piece) this.#blake3Pieces.push(this.#blake3Piece.digest());
     this.#piece = createHash('sha1');
-    this.#blake3Piece = newBlake3();
+    this.#blake3Piece = blake3Hasher();
     this.#inPiece = 0;
   }
 }
-
-const newBlake3 = () => (hasBlake3 ? blake3Hasher() : undefined);
 
 /** Why a pack's torrent description is not to be used, as the end of "the torrent …"; undefined when it fits. */
 export function checkTorrent(pack: Pack): string | undefined {
