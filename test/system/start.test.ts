@@ -32,6 +32,13 @@ it('does the main job on its first run, and then what docs/tutorial.md shows, co
   try {
     const first = start();
     await followTutorial(first, data, folder);
+    for (const step of [
+      '12 machines of three regions answer',
+      'Build: hello@',
+      'Replicate to every region',
+      'Deploy: deployment 1: 12 machines run it',
+    ])
+      expect(first.text()).toContain(step);
     expect(await first.interrupt(), first.text()).toBe(0);
     expect(first.text()).toContain('Stopped.');
     expect(await processesIn(data)).toEqual([]);
